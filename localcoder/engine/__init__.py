@@ -1,0 +1,1 @@
+"""From token ids to tokens: llama.cpp in a child process."""

@@ -1,0 +1,148 @@
+"""What an engine is: the data that goes in and comes out, and the protocol that every engine follows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+StopReason = Literal["end", "length", "cancelled", "time"]
+"""Why an engine stopped: an end token, `max_tokens`, `cancel()` or a newer request, or the time budget."""
+
+_request_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids of the control tokens; None where a vocabulary has no such token."""
+
+    endoftext: int | None = None
+    fim_prefix: int | None = None
+    fim_middle: int | None = None
+    fim_suffix: int | None = None
+    fim_pad: int | None = None
+    repo_name: int | None = None
+    file_sep: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a loaded model. `window` is the sliding window in tokens (0: none)."""
+
+    name: str
+    path: str
+    architecture: str
+    type_name: str
+    size_bytes: int
+    parameters: int
+    n_vocab: int
+    n_ctx_train: int
+    n_ctx: int
+    window: int
+    special: SpecialIds
+    end_ids: tuple[int, ...]
+    is_demo: bool = False
+    """True for the bundled model: good for trying the program, useless for work."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen. Temperature 0 is greedy, whatever the other fields say."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
+    seed: int = 0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One generation. `ids` is the whole prompt; what the KV cache already holds of it is not read again."""
+
+    ids: tuple[int, ...]
+    max_tokens: int = 128
+    sampling: Sampling = Sampling()
+    alternatives: int = 1
+    logprobs: bool = False
+    time_budget_s: float | None = None
+    request_id: int = field(default_factory=lambda: next(_request_numbers))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The prompt is being read: `done` of `total` tokens, `reused` of them from the KV cache."""
+
+    done: int
+    total: int
+    reused: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token. `text` is what became complete UTF-8 with it: empty in the middle of a character."""
+
+    id: int
+    text: str
+    logprob: float | None = None
+    alternative: int = 0
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a request cost. `first_token_s` counts from the request's arrival; `tokens_per_s` is generation alone."""
+
+    tokens_read: int
+    tokens_reused: int
+    tokens_generated: int
+    first_token_s: float
+    tokens_per_s: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last event of every generation."""
+
+    reason: StopReason
+    stats: Stats
+
+
+Event = Progress | Token | Finished
+
+
+class Engine(Protocol):
+    """Reads token ids and generates tokens. One request runs at a time: a new one ends the one before it."""
+
+    async def info(self) -> ModelInfo:
+        """The model, loaded first if need be. Raises LocalcoderError when it cannot be."""
+        ...
+
+    async def tokenize(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Ids of each text by itself; user text never becomes a control token."""
+        ...
+
+    async def pieces(self, ids: Sequence[int]) -> list[bytes]:
+        """The exact bytes of each id; control tokens give their names."""
+        ...
+
+    def generate(self, request: Request) -> AsyncIterator[Event]:
+        """Progress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
+        ...
+
+    async def warm(self, ids: Sequence[int]) -> None:
+        """Read ahead into the KV cache without generating; gives way to any request."""
+        ...
+
+    async def cancel(self) -> None:
+        """End what is running now, within 150 ms."""
+        ...
+
+    async def close(self) -> None:
+        """End the worker and free the model."""
+        ...
