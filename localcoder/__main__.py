@@ -1,0 +1,3 @@
+from localcoder.cli.main import main
+
+main()

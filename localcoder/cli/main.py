@@ -1,0 +1,85 @@
+"""The command line: which commands there are, and how errors are shown. Each command's module is imported when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from converters.errors import ConvertError
+from localcoder import __version__
+from localcoder.errors import LocalcoderError
+
+COMMANDS = {
+    "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
+    "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
+    "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
+}
+"""Name → module that holds a click command called `command`, and its line in `--help`."""
+
+
+class _Commands(click.Group):
+    """Lists commands without importing them, and takes `localcoder FILE` as `localcoder edit FILE`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            return super().resolve_command(ctx, ["edit", *args])
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="localcoder")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Code completions from StarCoder2, on your own machine.
+
+    Without a command, `localcoder [FILE]` opens the app.
+    """
+    if ctx.invoked_subcommand is None:
+        edit = cli.get_command(ctx, "edit")
+        assert edit is not None
+        ctx.invoke(edit)
+
+
+def main() -> None:
+    """The console script. Errors a user can cause end in two lines on standard error and an exit code, no traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+        # A pipe that was closed early shows only when the buffer is flushed.
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        _fail("Interrupted.", "", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (LocalcoderError, ConvertError) as error:
+        _fail(error.what, error.todo, error.exit_code)
+    except KeyboardInterrupt:
+        _fail("Interrupted.", "", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(what: str, todo: str, exit_code: int) -> None:
+    click.echo(f"localcoder: {what}" + (f"\n  {todo}" if todo else ""), err=True)
+    sys.exit(exit_code)
