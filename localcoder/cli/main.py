@@ -1,9 +1,8 @@
-"""The command line: which commands there are, and how errors are shown. Each command's module is imported when it runs."""
+"""The command line: which commands there are, each imported when it runs, and how errors are shown."""
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -43,9 +42,7 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(
-    cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="localcoder")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -63,8 +60,6 @@ def main() -> None:
     """The console script. Errors a user can cause end in two lines on standard error and an exit code, no traceback."""
     try:
         code = cli.main(standalone_mode=False)
-        # A pipe that was closed early shows only when the buffer is flushed.
-        sys.stdout.flush()
     except click.exceptions.Abort:
         _fail("Interrupted.", "", 130)
     except click.ClickException as error:
@@ -74,9 +69,6 @@ def main() -> None:
         _fail(error.what, error.todo, error.exit_code)
     except KeyboardInterrupt:
         _fail("Interrupted.", "", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -48,7 +48,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen. Temperature 0 is greedy, whatever the other fields say."""
+    """How a token is chosen. Temperature 0 is greedy, after the logit bias and the repeat penalty."""
 
     temperature: float = 0.0
     top_k: int = 0
@@ -66,7 +66,7 @@ class Request:
 
     ids: tuple[int, ...]
     max_tokens: int = 128
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     alternatives: int = 1
     logprobs: bool = False
     time_budget_s: float | None = None

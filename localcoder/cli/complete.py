@@ -1,0 +1,137 @@
+"""`localcoder complete`: the completion at a cursor, on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from localcoder.completion.complete import Completion, Options, TextDelta, complete
+from localcoder.completion.document import Document, document_from_bytes, read_document
+from localcoder.completion.layout import LAYOUTS
+from localcoder.completion.stopping import MODES
+from localcoder.engine.api import Sampling
+from localcoder.engine.local import LocalEngine
+from localcoder.errors import LocalcoderError
+from localcoder.models.store import resolve
+
+
+@click.command()
+@click.argument("where", metavar="FILE:LINE:COL | FILE | -")
+@click.option("--line", type=click.IntRange(min=1), help="Line of the cursor, from 1.")
+@click.option("--col", type=click.IntRange(min=1), help="Column that the cursor stands before, from 1.")
+@click.option("--marker", help="Text in the file that stands for the cursor, for example '<CURSOR>'.")
+@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the bundled demonstration model.")
+@click.option("--layout", type=click.Choice(LAYOUTS), default=Options.layout, show_default=True)
+@click.option("--mode", type=click.Choice(MODES), default=Options.mode, show_default=True, help="When to stop.")
+@click.option("--max-tokens", type=click.IntRange(min=1), default=Options.max_tokens, show_default=True)
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: always the same.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
+def command(
+    where: str,
+    line: int | None,
+    col: int | None,
+    marker: str | None,
+    model: str | None,
+    layout: str,
+    mode: str,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Complete the code at a cursor and print the completion, and nothing else, on standard output.
+
+    The cursor stands before LINE:COL, both counted from 1; without them, at the end. `-` reads standard input.
+    """
+    document = _document(where, line, col, marker)
+    options = Options(
+        layout=layout,  # type: ignore[arg-type]
+        mode=mode,  # type: ignore[arg-type]
+        max_tokens=max_tokens,
+        sampling=Sampling(temperature=temperature, seed=seed),
+    )
+    engine = LocalEngine(resolve(model), n_threads=threads)
+    completion = asyncio.run(_run(document, engine, options, stream=not as_json))
+    if as_json:
+        click.echo(_as_json(completion))
+
+
+async def _run(document: Document, engine: LocalEngine, options: Options, *, stream: bool) -> Completion:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    if hasattr(signal, "SIGTERM") and sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    completion = None
+    try:
+        async for update in complete(document, engine, options):
+            if stream and isinstance(update, TextDelta):
+                click.echo(update.text, nl=False)
+            elif isinstance(update, Completion):
+                completion = update
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        await engine.close()
+    assert completion is not None
+    return completion
+
+
+def _document(where: str, line: int | None, col: int | None, marker: str | None) -> Document:
+    name = where
+    if where == "-":
+        document = document_from_bytes(sys.stdin.buffer.read(), "Standard input")
+    else:
+        if (match := re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", where)) and not Path(where).exists():
+            if line is not None or col is not None:
+                raise LocalcoderError(
+                    "The cursor is given twice.", "Use FILE:LINE:COL or --line and --col.", exit_code=2
+                )
+            name, line, col = match[1], int(match[2]), int(match[3] or 1)
+        document = read_document(Path(name))
+    if marker:
+        if line is not None or col is not None:
+            raise LocalcoderError("The cursor is given twice.", "Use a position or --marker, not both.", exit_code=2)
+        return _at_marker(document, marker)
+    if line is None and col is None:
+        return document
+    if line is None:
+        raise LocalcoderError("--col needs --line.", "Give both.", exit_code=2)
+    return document.at(line, col or 1)
+
+
+def _at_marker(document: Document, marker: str) -> Document:
+    count = document.text.count(marker)
+    if count != 1:
+        raise LocalcoderError(
+            f"The marker {marker!r} is in the text {count} times.", "It has to be there once.", exit_code=2
+        )
+    before, after = document.text.split(marker)
+    return replace(document, text=before + after, cursor=len(before))
+
+
+def _as_json(completion: Completion) -> str:
+    stats = completion.stats
+    return json.dumps(
+        {
+            "text": completion.text,
+            "stop_reason": completion.reason,
+            "model": completion.model,
+            "prompt_ids": completion.prompt_ids,
+            "tokens_read": stats.tokens_read,
+            "tokens_reused": stats.tokens_reused,
+            "tokens_generated": stats.tokens_generated,
+            "first_token_s": round(stats.first_token_s, 6),
+            "tokens_per_s": round(stats.tokens_per_s, 3),
+        }
+    )

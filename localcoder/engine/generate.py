@@ -1,0 +1,115 @@
+"""One request on one context: read what the cache lacks, then decode and sample, token by token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from localcoder.engine.api import Request, Stats, StopReason
+from localcoder.engine.cache import KVCache
+from localcoder.engine.llama import MAX_BATCH, DecodeAborted, Llama, log_probability
+from localcoder.engine.vocab import TextStream
+
+READ_SLICE = 64
+"""Tokens read between two looks at what else is wanted."""
+PAST_WINDOW_SLICE = 16
+"""Tokens read in one batch past the sliding window: its last token sees this many keys less one too many."""
+
+
+class Generator:
+    """Runs requests one after the other on a model's context, and keeps what the KV cache holds between them."""
+
+    def __init__(self, llama: Llama) -> None:
+        self._llama = llama
+        self.cache = KVCache(llama, llama.n_cells, llama.info.window)
+
+    def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
+        """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
+        alternative], and at last "finished" [reason, stats]."""
+        reused = self.cache.keep_prefix(request.ids)
+        read = 0
+        first_token_s = 0.0
+        generated = 0
+        reason: StopReason = "length"
+        started = arrived
+        text = TextStream()
+        sampler = self._llama.sampler(request.sampling, request.ids)
+        try:
+            for done in self._read(request.ids, is_void):
+                read = done - reused
+                yield "progress", [done, len(request.ids), reused, time.perf_counter() - arrived]
+            while generated < request.max_tokens:
+                if is_void():
+                    raise DecodeAborted
+                token = sampler.sample()
+                logprob = log_probability(self._llama.logits(), token) if request.logprobs else None
+                now = time.perf_counter()
+                if generated == 0:
+                    first_token_s, started = now - arrived, now
+                if token in self._llama.info.end_ids:
+                    reason = "end"
+                    break
+                generated += 1
+                yield "token", [token, text.feed(self._llama.piece(token)), logprob, 0]
+                if request.time_budget_s is not None and now - arrived > request.time_budget_s:
+                    reason = "time"
+                    break
+                if generated < request.max_tokens:
+                    self._append([token])
+        except DecodeAborted:
+            reason = "cancelled"
+        finally:
+            sampler.close()
+        if rest := text.finish():
+            yield "token", [-1, rest, None, 0]
+        now = time.perf_counter()
+        spent = now - started
+        stats = Stats(
+            tokens_read=read,
+            tokens_reused=reused,
+            tokens_generated=generated,
+            first_token_s=first_token_s,
+            tokens_per_s=(generated - 1) / spent if generated > 1 and spent > 0 else 0.0,
+            elapsed_s=now - arrived,
+        )
+        yield "finished", [reason, asdict(stats)]
+
+    def warm(self, ids: Sequence[int], is_void: Callable[[], bool]) -> None:
+        """Read ahead, as far as nothing else is wanted."""
+        if not ids:
+            return
+        self.cache.keep_prefix(ids)
+        try:
+            for _ in self._read(ids, is_void):
+                pass
+        except DecodeAborted:
+            return
+
+    def _read(self, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+        """Decode what the cache lacks of `ids`; yields how many it holds after each batch."""
+        while (position := len(self.cache.ids)) < len(ids):
+            if is_void():
+                raise DecodeAborted
+            batch = ids[position : position + self._slice(position)]
+            self._decode(batch, outputs=int(position + len(batch) == len(ids)))
+            yield len(self.cache.ids)
+
+    def _slice(self, position: int) -> int:
+        window = self._llama.info.window
+        if not window or position + READ_SLICE <= window:
+            return min(READ_SLICE, MAX_BATCH)
+        return max(PAST_WINDOW_SLICE, min(READ_SLICE, window - position))
+
+    def _append(self, ids: Sequence[int]) -> None:
+        self._decode(ids, outputs=1)
+
+    def _decode(self, ids: Sequence[int], outputs: int) -> None:
+        self.cache.prepare(len(ids))
+        try:
+            self._llama.decode(ids, len(self.cache.ids), outputs)
+        except DecodeAborted:
+            self.cache.recover(ids)
+            raise
+        self.cache.appended(ids)

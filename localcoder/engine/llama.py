@@ -1,0 +1,300 @@
+"""llama.cpp through llama_cpp's C functions: load, tokenize, decode, sample. Runs in the worker process only.
+
+Function names, structs and constants are those of llama.cpp's `include/llama.h`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+
+from localcoder.engine.api import ModelInfo, Sampling
+from localcoder.engine.vocab import end_ids, special_ids
+from localcoder.errors import LocalcoderError
+
+MAX_BATCH = 128
+"""Tokens a decode call takes at most: as fast as larger ones on a CPU, and the compute buffer stays small."""
+MAX_OUTPUTS = 64
+"""Positions of one batch whose logits can be asked for."""
+ARCHIVE_CELLS = 512
+"""KV cells beyond window and batch, for tokens that left the window and may be needed again."""
+_SEQUENCES = 16
+_LOG_WARN, _LOG_ERROR = 3, 4
+_REGULAR_PENALTIES = (0.0, 0.0)
+
+
+class DecodeAborted(Exception):
+    """The abort flag was raised while a batch was computed."""
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """`n_ctx` 0: the window (or the trained context) with room for a batch. `n_gpu_layers` −1: all that fit."""
+
+    path: str
+    n_threads: int
+    n_ctx: int = 0
+    n_gpu_layers: int = -1
+    is_demo: bool = False
+
+
+class Llama:
+    """One model and one context. Methods other than `tokenize` and `piece` belong to one thread."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        path = Path(options.path)
+        check_header(path)
+        self._errors: list[str] = []
+        self._log = lib.llama_log_callback(self._on_log)
+        lib.llama_log_set(self._log, ctypes.c_void_p(0))
+        lib.llama_backend_init()
+        params = lib.llama_model_default_params()
+        params.n_gpu_layers = options.n_gpu_layers
+        self._model = lib.llama_model_load_from_file(str(path).encode(), params)
+        if not self._model:
+            raise self._load_error(path)
+        self._vocab = lib.llama_model_get_vocab(self._model)
+        n_vocab = lib.llama_vocab_n_tokens(self._vocab)
+        self._pieces = [self._read_piece(i) for i in range(n_vocab)]
+        control = {
+            self._pieces[i].decode("utf-8", "replace"): i
+            for i in range(n_vocab)
+            if lib.llama_vocab_is_control(self._vocab, i)
+        }
+        ends = end_ids(control, (i for i in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, i)))
+        window = int(self._meta("starcoder2.attention.sliding_window") or 0)
+        n_ctx_train = lib.llama_model_n_ctx_train(self._model)
+        wanted = min(n_ctx_train, window or n_ctx_train) + MAX_BATCH + ARCHIVE_CELLS
+        self._context = self._new_context(options, options.n_ctx or wanted)
+        self._memory = lib.llama_get_memory(self._context)
+        self.n_cells: int = lib.llama_n_ctx(self._context)
+        self.n_vocab = n_vocab
+        self.control = control
+        self._batch = lib.llama_batch_init(MAX_BATCH, 0, 1)
+        # Called once a graph node, from a thread that computes: strlen of a string that is empty until someone writes
+        # a byte into it answers "abort?" without entering Python, which would cost a lock a node.
+        self._abort = ctypes.create_string_buffer(2)
+        self._abort_check = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
+        lib.llama_set_abort_callback(self._context, self._abort_check, ctypes.addressof(self._abort))
+        ftype = lib.llama_ftype_name(lib.llama_model_ftype(self._model))
+        self.info = ModelInfo(
+            name=path.stem,
+            path=str(path),
+            architecture=self._meta("general.architecture"),
+            type_name=ftype.decode().split(" ")[0] if ftype else "?",
+            size_bytes=lib.llama_model_size(self._model),
+            parameters=lib.llama_model_n_params(self._model),
+            n_vocab=n_vocab,
+            n_ctx_train=n_ctx_train,
+            n_ctx=self.n_cells,
+            window=window,
+            special=special_ids(control),
+            end_ids=ends,
+            is_demo=options.is_demo,
+        )
+
+    def _new_context(self, options: LoadOptions, n_ctx: int) -> int:
+        params = lib.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = MAX_BATCH
+        params.n_outputs_max = MAX_OUTPUTS
+        params.n_seq_max = _SEQUENCES
+        params.kv_unified = True
+        params.n_threads = params.n_threads_batch = options.n_threads
+        params.no_perf = True
+        context = lib.llama_init_from_model(self._model, params)
+        if not context:
+            raise LocalcoderError(
+                f"{Path(options.path).name}: no memory for a context of {n_ctx} tokens ({self._last_error()}).",
+                "Close other programs, or choose a smaller model.",
+            )
+        return context
+
+    def _on_log(self, level: int, text: bytes, _: object) -> None:
+        if level in (_LOG_WARN, _LOG_ERROR):
+            line = text.decode("utf-8", "replace")
+            sys.stderr.write(line)
+            if level == _LOG_ERROR:
+                self._errors.append(line.strip())
+
+    def _last_error(self) -> str:
+        """The first error is the cause; those that follow only pass it on."""
+        line = self._errors[0] if self._errors else "no reason given"
+        return line.split(": ", 1)[-1] if line.startswith(("llama_", "gguf_")) else line
+
+    def _load_error(self, path: Path) -> LocalcoderError:
+        return LocalcoderError(
+            f"{path} cannot be loaded: {self._last_error()}.",
+            "The file may be cut short or damaged: get or convert it again.",
+        )
+
+    def _meta(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(256)
+        lib.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace")
+
+    # Text
+
+    def tokenize(self, text: str) -> list[int]:
+        """User text as ids: never a control token, no token added. Lone surrogates become U+FFFD."""
+        data = text.encode("utf-8", "replace")
+        size = len(data) + 2
+        ids = (lib.llama_token * size)()
+        count = lib.llama_tokenize(self._vocab, data, len(data), ids, size, False, False)
+        if count < 0:
+            raise LocalcoderError("The text could not be tokenized.", "Check the model with `localcoder inspect`.")
+        return ids[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The exact bytes of a token; a control token gives its name."""
+        return self._pieces[token]
+
+    def _read_piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = lib.llama_token_to_piece(self._vocab, token, buffer, size, 0, True)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    # Memory (the protocol of `cache.Memory`)
+
+    def seq_rm(self, seq: int, p0: int, p1: int) -> None:
+        lib.llama_memory_seq_rm(self._memory, seq, p0, p1)
+
+    def seq_cp(self, source: int, target: int, p0: int, p1: int) -> None:
+        lib.llama_memory_seq_cp(self._memory, source, target, p0, p1)
+
+    def seq_pos_max(self, seq: int) -> int:
+        return lib.llama_memory_seq_pos_max(self._memory, seq)
+
+    # Computing
+
+    def abort(self) -> None:
+        """Make the decode that runs, or the next one, end early. From any thread."""
+        self._abort[0] = b"\1"
+
+    def clear_abort(self) -> None:
+        self._abort[0] = b"\0"
+
+    def decode(self, ids: Sequence[int], position: int, outputs: int = 0, seq: int = 0) -> None:
+        """Compute a batch whose first token stands at `position`; the last `outputs` tokens get logits.
+
+        Raises DecodeAborted, or LocalcoderError when no cells are left.
+        """
+        batch, count = self._batch, len(ids)
+        batch.n_tokens = count
+        for i, token in enumerate(ids):
+            batch.token[i] = token
+            batch.pos[i] = position + i
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = seq
+            batch.logits[i] = i >= count - outputs
+        status = lib.llama_decode(self._context, batch)
+        if status == 2:
+            raise DecodeAborted
+        if status != 0:
+            raise LocalcoderError(
+                f"llama.cpp could not decode a batch (status {status}: {self._last_error()}).",
+                "Shorten the prompt, or try again.",
+            )
+
+    def logits(self, index: int = -1) -> np.ndarray:
+        """A view of the logits, [n_vocab] float32, of an output of the last batch; valid until the next decode."""
+        pointer = lib.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+
+    def sampler(self, sampling: Sampling, history: Sequence[int] = ()) -> Sampler:
+        return Sampler(self._context, self.n_vocab, sampling, history)
+
+    def close(self) -> None:
+        lib.llama_batch_free(self._batch)
+        lib.llama_free(self._context)
+        lib.llama_model_free(self._model)
+
+
+class Sampler:
+    """A chain of llama.cpp's samplers. `history` is what the repeat penalty looks back on."""
+
+    def __init__(self, context: int, n_vocab: int, sampling: Sampling, history: Sequence[int]) -> None:
+        self._context = context
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        for link in _links(sampling, n_vocab):
+            lib.llama_sampler_chain_add(self._chain, link)
+        if sampling.repeat_penalty != 1.0:
+            for token in history[-sampling.repeat_last_n :]:
+                lib.llama_sampler_accept(self._chain, token)
+
+    def sample(self, index: int = -1) -> int:
+        """Choose a token from an output of the last batch."""
+        return lib.llama_sampler_sample(self._chain, self._context, index)
+
+    def close(self) -> None:
+        lib.llama_sampler_free(self._chain)
+
+
+def _links(sampling: Sampling, n_vocab: int) -> Iterator[int]:
+    if sampling.logit_bias:
+        biases = (lib.llama_logit_bias * len(sampling.logit_bias))()
+        for entry, (token, bias) in zip(biases, sampling.logit_bias, strict=True):
+            entry.token, entry.bias = token, bias
+        yield lib.llama_sampler_init_logit_bias(n_vocab, len(biases), biases)
+    if sampling.repeat_penalty != 1.0:
+        yield lib.llama_sampler_init_penalties(
+            n_vocab, sampling.repeat_last_n, sampling.repeat_penalty, *_REGULAR_PENALTIES
+        )
+    if sampling.temperature <= 0:
+        yield lib.llama_sampler_init_greedy()
+        return
+    if sampling.top_k > 0:
+        yield lib.llama_sampler_init_top_k(sampling.top_k)
+    if sampling.top_p < 1:
+        yield lib.llama_sampler_init_top_p(sampling.top_p, 1)
+    if sampling.min_p > 0:
+        yield lib.llama_sampler_init_min_p(sampling.min_p, 1)
+    yield lib.llama_sampler_init_temp(sampling.temperature)
+    yield lib.llama_sampler_init_dist(sampling.seed)
+
+
+def log_probability(logits: np.ndarray, token: int) -> float:
+    """Natural logarithm of the token's probability under a softmax of the logits, [n_vocab]."""
+    top = float(logits.max())
+    return float(logits[token]) - top - float(np.log(np.exp(logits - top).sum()))
+
+
+def check_header(path: Path) -> None:
+    """Refuse what is no GGUF, or not a StarCoder2, before llama.cpp reads it.
+
+    The beginning of a GGUF (ggml's docs/gguf.md): magic, u32 version, u64 tensors, u64 pairs, then the pairs; every
+    writer puts `general.architecture` first, as a string (type 8).
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        what = "There is no model file" if isinstance(error, FileNotFoundError) else "Cannot read the model file"
+        raise LocalcoderError(f"{what} {path}.", "Check the path given to --model.", exit_code=2) from None
+    if head[:4] != b"GGUF":
+        raise LocalcoderError(f"{path} is not a GGUF file.", "Give a StarCoder2 model in GGUF format.", exit_code=2)
+    key = b"general.architecture"
+    at = 24 + 8 + len(key) + 4
+    if len(head) < at + 8:
+        raise LocalcoderError(f"{path} is cut short.", "Get or convert it again.")
+    if head[32 : 32 + len(key)] != key:
+        return
+    (length,) = struct.unpack_from("<Q", head, at)
+    architecture = head[at + 8 : at + 8 + min(length, 64)].decode("utf-8", "replace")
+    if architecture != "starcoder2":
+        raise LocalcoderError(
+            f"{path} is a model of architecture {architecture!r}, not a StarCoder2.",
+            "localcoder runs StarCoder2 models only.",
+            exit_code=2,
+        )

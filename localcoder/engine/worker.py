@@ -1,0 +1,128 @@
+"""The child process: reads requests as lines of JSON, writes events as lines of JSON.
+
+A reader thread takes the lines. It answers questions about text at once, and raises the abort flag when a request is
+superseded or cancelled; the main thread computes. Every message of a request carries its id.
+
+    → {"op": "load", "id": 1, "path": …}            ← {"id": 1, "ok": {…}} or {"id": 1, "error": [what, todo, code]}
+    → {"op": "tokenize", "id": 2, "texts": […]}     ← {"id": 2, "ok": [[…], …]}
+    → {"op": "pieces", "id": 3, "ids": […]}         ← {"id": 3, "ok": [hex, …]}
+    → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
+                                                      {"id": 4, "finished": [reason, {…}]}
+    → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
+    → {"op": "cancel"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+from localcoder.engine.api import Request, Sampling
+from localcoder.engine.generate import Generator
+from localcoder.engine.llama import Llama, LoadOptions
+from localcoder.errors import LocalcoderError
+
+
+class Worker:
+    """`current` is the id of the job that computes; ids at or below `void` are cancelled before or while they run."""
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self._requests = requests
+        self._replies = replies
+        self._jobs: queue.SimpleQueue[tuple[dict[str, Any], float]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._llama: Llama | None = None
+        self._void = 0
+
+    def run(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+        generator: Generator | None = None
+        while True:
+            job, arrived = self._jobs.get()
+            try:
+                if job["op"] == "load":
+                    self._llama = Llama(LoadOptions(**job["options"]))
+                    generator = Generator(self._llama)
+                    self._send(job["id"], ok=asdict(self._llama.info))
+                    continue
+                if self._llama is None or generator is None:
+                    raise LocalcoderError("No model is loaded.", "Load one first.")
+                with self._lock:
+                    if job["id"] > self._void:
+                        self._llama.clear_abort()
+                self._compute(generator, job, arrived)
+            except LocalcoderError as error:
+                self._send(job["id"], error=[error.what, error.todo, error.exit_code])
+
+    def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
+        job_id = job["id"]
+
+        def is_void() -> bool:
+            return job_id <= self._void
+
+        if job["op"] == "warm":
+            generator.warm(job["ids"], is_void)
+            self._send(job_id, ok=None)
+            return
+        fields = job["request"]
+        sampling = Sampling(**fields.pop("sampling"))
+        request = Request(**fields, sampling=sampling, request_id=job_id)
+        for kind, value in generator.generate(request, arrived, is_void):
+            self._send(job_id, **{kind: value})
+
+    def _read(self) -> None:
+        for line in self._requests:
+            arrived = time.perf_counter()
+            message = json.loads(line)
+            op = message["op"]
+            try:
+                if op in ("tokenize", "pieces"):
+                    self._send(message["id"], ok=self._text(message))
+                    continue
+            except LocalcoderError as error:
+                self._send(message["id"], error=[error.what, error.todo, error.exit_code])
+                continue
+            if op in ("generate", "cancel"):
+                with self._lock:
+                    self._void = message["id"] - 1 if op == "generate" else message["id"]
+                    if self._llama is not None:
+                        self._llama.abort()
+            if op != "cancel":
+                self._jobs.put((message, arrived))
+        # The parent is gone: nobody is left to compute for.
+        os._exit(0)
+
+    def _text(self, message: dict[str, Any]) -> list[Any]:
+        llama = self._llama
+        if llama is None:
+            raise LocalcoderError("No model is loaded.", "Load one first.")
+        if message["op"] == "tokenize":
+            return [llama.tokenize(text) for text in message["texts"]]
+        return [llama.piece(i).hex() for i in message["ids"]]
+
+    def _send(self, message_id: int, **fields: Any) -> None:
+        line = json.dumps({"id": message_id, **fields}, separators=(",", ":")).encode() + b"\n"
+        with self._write_lock:
+            self._replies.write(line)
+            self._replies.flush()
+
+
+def main() -> None:
+    """Take fds 0 and 1 for the protocol, so that nothing native ever writes into it, nor into the screen."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    devnull = os.open(os.devnull, os.O_RDWR)
+    os.dup2(devnull, 0)
+    os.dup2(2, 1)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    try:
+        Worker(requests, replies).run()
+    except (KeyboardInterrupt, BrokenPipeError):
+        os._exit(0)

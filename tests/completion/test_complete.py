@@ -1,0 +1,95 @@
+"""The whole pipeline on the bundled model."""
+
+from dataclasses import replace
+
+import pytest
+
+from localcoder.completion.complete import Completion, Options, TextDelta, build_prompt, complete
+from localcoder.completion.document import Document
+from localcoder.completion.layout import fim_prompt
+from localcoder.engine.api import Progress, Sampling, SpecialIds
+from localcoder.errors import LocalcoderError
+
+BEFORE = '''import argparse
+
+
+def parse_args(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--verbose", action="store_true")
+    return '''
+AFTER = """
+
+def main():
+    args = parse_args(sys.argv[1:])
+"""
+DOCUMENT = Document(BEFORE + AFTER, len(BEFORE))
+SPECIAL = SpecialIds(0, 1, 2, 3, 4, 5, 6)
+
+
+async def run(engine, document=DOCUMENT, options=None):
+    updates = [update async for update in complete(document, engine, options)]
+    assert isinstance(updates[-1], Completion)
+    shown = "".join(update.text for update in updates if isinstance(update, TextDelta))
+    assert shown == updates[-1].text
+    return updates[-1], updates
+
+
+def test_layouts_are_the_ones_that_were_trained():
+    assert fim_prompt("psm", [7, 8], [9], SPECIAL) == (1, 7, 8, 3, 9, 2)
+    assert fim_prompt("spm", [7, 8], [9], SPECIAL) == (1, 3, 9, 2, 7, 8)
+    with pytest.raises(LocalcoderError, match="no fill-in-the-middle"):
+        fim_prompt("psm", [7], [9], replace(SPECIAL, fim_middle=None))
+
+
+async def test_a_completion_streams_and_is_the_same_twice(engine):
+    first, updates = await run(engine)
+    again, _ = await run(engine)
+    assert any(isinstance(update, Progress) for update in updates)
+    assert first.text == again.text != ""
+    assert first.reason in ("end", "block", "line", "length")
+    assert (again.stats.tokens_read, again.stats.tokens_reused) == (1, len(first.prompt_ids) - 1)
+
+
+async def test_typing_reads_only_what_was_typed(engine):
+    typed = " parser.parse_args(argv)"
+    await run(engine, options=Options(max_tokens=1))
+    text = BEFORE.rstrip() + AFTER
+    for i in range(1, len(typed) + 1, 3):
+        before = BEFORE.rstrip() + typed[:i]
+        document = Document(before + text[len(BEFORE.rstrip()) :], len(before))
+        completion, _ = await run(engine, document, Options(max_tokens=1))
+        if i > 1:
+            assert completion.stats.tokens_read <= 4
+
+
+async def test_line_mode_gives_one_line(engine):
+    completion, _ = await run(engine, options=Options(mode="line", sampling=Sampling(1.0, seed=3)))
+    assert "\n" not in completion.text
+
+
+async def test_the_token_limit_is_reported(engine):
+    document = Document("import os\n\n\ndef ", 15)
+    completion, _ = await run(engine, document, Options(max_tokens=2, mode="free"))
+    assert completion.reason == "length" and completion.stats.tokens_generated == 2
+
+
+async def test_an_empty_document_completes(engine):
+    completion, _ = await run(engine, Document("", 0), Options(max_tokens=8))
+    assert completion.prompt_ids == (1, 3, 2)
+
+
+@pytest.mark.parametrize("layout", ["psm", "spm"])
+async def test_the_prompt_fits_its_budget_whatever_the_text(engine, layout):
+    info = await engine.info()
+    for text in ("0" * 40_000, "x = 1\n" * 5000, "\u4e00" * 9000):
+        document = Document(text, len(text) // 2)
+        options = Options(layout=layout, max_prompt_tokens=300)
+        ids = await build_prompt(document, engine, info, options)
+        assert 120 < len(ids) <= 300
+
+
+async def test_a_long_file_in_a_real_window(engine):
+    text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(400))
+    completion, _ = await run(engine, Document(text, len(text) // 2), Options(max_tokens=8))
+    assert 1500 < len(completion.prompt_ids) <= 2048
