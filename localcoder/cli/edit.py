@@ -1,0 +1,29 @@
+"""`localcoder [FILE]`: the app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localcoder.engine.api import Engine
+
+
+@click.command(
+    help="Open FILE, or an empty buffer, in the app. A FILE that does not exist yet is made when it is saved."
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--model", metavar="MODEL", help="A model's name, or the path of a GGUF file.")
+def command(file: Path | None = None, model: str | None = None) -> None:
+    from localcoder.tui.app import LocalcoderApp
+    from localcoder.tui.files import TextFile, read_text_file
+
+    content = read_text_file(file) if file else TextFile("")
+    LocalcoderApp(_make_engine, content, file, model=model).run()
+
+
+def _make_engine(model: str | None) -> Engine:
+    from localcoder.engine.local import LocalEngine
+    from localcoder.models.store import resolve
+
+    return LocalEngine(resolve(model))

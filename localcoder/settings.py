@@ -1,0 +1,195 @@
+"""The user's settings: a TOML file, over it the environment, over that the command line."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from localcoder.errors import LocalcoderError
+from localcoder.paths import settings_file
+
+Source = Literal["default", "file", "environment"]
+
+_ENVIRONMENT_PREFIX = "LOCALCODER_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, its default, and what it does."""
+
+    model: str = ""
+    """The model to start with: a name, or the path of a GGUF file. Empty: the newest installed one."""
+    automatic: bool = True
+    """Suggest by itself after a pause in typing."""
+    mode: Literal["line", "block", "free"] = "block"
+    """How long a suggestion is: one line, one block, or as long as the model likes."""
+    max_tokens: int = 96
+    """The most tokens of one suggestion."""
+    temperature: float = 0.0
+    """0 always gives the likeliest text; up to about 1, alternatives vary more."""
+    adapter: str = ""
+    """A LoRA adapter (a GGUF file) to use with the model. Empty: none."""
+    theme: str = "textual-dark"
+    """Colours of the app."""
+    soft_wrap: bool = True
+    """Show long lines on several rows."""
+    indent_width: int = 4
+    """Columns of one step of indentation, and of a tab."""
+    line_numbers: bool = True
+    """Show line numbers."""
+    close_brackets: bool = True
+    """Type the closing bracket or quote with the opening one."""
+    restore_session: bool = True
+    """Open what was open last time."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Other keys for a command: its id = "key" or "key,key"."""
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Settings, and where each value comes from."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The effective settings. Raises LocalcoderError (exit code 2) for a file or a variable that makes no sense."""
+    return load_with_sources(path, environ).settings
+
+
+def load_with_sources(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Effective:
+    """The effective settings and where each comes from. Raises LocalcoderError (exit code 2)."""
+    path = path or settings_file()
+    from_file = {name: _checked(name, value, str(path)) for name, value in _read(path).items()}
+    from_environment: dict[str, Any] = {}
+    for variable, text in (os.environ if environ is None else environ).items():
+        name = variable.removeprefix(_ENVIRONMENT_PREFIX).lower()
+        # Other variables with this prefix are not settings; only what names one, and is no table, is read.
+        if variable.startswith(_ENVIRONMENT_PREFIX) and name in names() and name != "keys":
+            from_environment[name] = _checked(name, _parsed(name, text, variable), variable)
+    sources: dict[str, Source] = dict.fromkeys(names(), "default")
+    sources |= dict.fromkeys(from_file, "file")
+    sources |= dict.fromkeys(from_environment, "environment")
+    return Effective(replace(Settings(), **(from_file | from_environment)), sources)
+
+
+def save(changes: Mapping[str, Any], path: Path | None = None) -> None:
+    """Write some settings to the file; its comments, its order and its other values stay. Raises LocalcoderError."""
+    import tomlkit
+
+    path = path or settings_file()
+    checked = {name: _checked(name, value, "the new value") for name, value in changes.items()}
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+        for name, value in checked.items():
+            if name not in document:
+                document.add(tomlkit.comment(help_of(name)))
+            document[name] = dict(value) if isinstance(value, Mapping) else value
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".settings.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(tomlkit.dumps(document))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise LocalcoderError(f"{path} cannot be written: {error.strerror}.", "Check its permissions.") from None
+    except tomlkit.exceptions.ParseError as error:
+        raise LocalcoderError(f"{path} is not TOML: {error}.", "Mend or delete it.", exit_code=2) from None
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All settings, in their order."""
+    return tuple(item.name for item in fields(Settings))
+
+
+@cache
+def help_of(name: str) -> str:
+    """The docstring of a setting."""
+    (class_body,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(class_body, ast.ClassDef)
+    for statement, following in zip(class_body.body, class_body.body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.target.id == name
+            and isinstance(following, ast.Expr)
+        ):
+            return str(ast.literal_eval(following.value))
+    raise KeyError(name)
+
+
+@cache
+def choices_of(name: str) -> tuple[str, ...]:
+    """What a setting may be, where that is a fixed list; else empty."""
+    hint = _hints()[name]
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomlkit
+
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise LocalcoderError(f"{path} cannot be read: {error.strerror}.", "Check it.", exit_code=2) from None
+    except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
+        raise LocalcoderError(f"{path} is not TOML: {error}.", "Mend or delete it.", exit_code=2) from None
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        todo = f"Did you mean `{near[0]}`?" if near else f"There are: {', '.join(names())}."
+        raise LocalcoderError(f"{where}: there is no setting `{name}`.", todo, exit_code=2)
+    if choices := choices_of(name):
+        if value not in choices:
+            near = difflib.get_close_matches(str(value), choices, 1)
+            todo = f"Did you mean `{near[0]}`?" if near else f"It can be: {', '.join(choices)}."
+            raise LocalcoderError(f"{where}: `{name}` cannot be `{value}`.", todo, exit_code=2)
+        return value
+    default = getattr(Settings(), name)
+    if isinstance(default, float) and type(value) is int:
+        value = float(value)
+    kind: type = dict if isinstance(default, Mapping) else type(default)
+    if type(value) is not kind or (isinstance(value, (int, float)) and value < 0):
+        raise LocalcoderError(
+            f"{where}: `{name}` cannot be `{value}`.", f"It is {_KINDS[kind]}, like `{default}`.", exit_code=2
+        )
+    if kind is dict and not all(isinstance(item, str) for item in value.values()):
+        raise LocalcoderError(f"{where}: `{name}` has a value that is no text.", "Put it in quotes.", exit_code=2)
+    return value
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "a table of texts"}
+
+
+def _parsed(name: str, text: str, variable: str) -> Any:
+    kind = type(getattr(Settings(), name))
+    if kind is str:
+        return text
+    if kind is bool and text.lower() in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        return text.lower() in ("1", "true", "yes", "on")
+    try:
+        return kind(text) if kind is not bool else text
+    except ValueError:
+        raise LocalcoderError(
+            f"{variable}: `{name}` cannot be `{text}`.", f"It is {_KINDS[kind]}.", exit_code=2
+        ) from None

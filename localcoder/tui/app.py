@@ -1,0 +1,52 @@
+"""The app: one engine, one screen to edit on, and the questions it asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+
+from localcoder.tui.commands import bindings
+from localcoder.tui.engines import EngineFactory, EngineHost
+from localcoder.tui.files import TextFile
+from localcoder.tui.screens.edit import EditScreen
+
+
+class LocalcoderApp(App[None], inherit_bindings=False):
+    """Edits `content`, which came from `path` or will go there, with completions from the factory's engine."""
+
+    TITLE = "localcoder"
+    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("app"))
+
+    def __init__(
+        self,
+        engine_factory: EngineFactory,
+        content: TextFile | None = None,
+        path: Path | None = None,
+        *,
+        model: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.engines = EngineHost(engine_factory, model)
+        self._content = content or TextFile("")
+        self._path = path
+
+    def get_default_screen(self) -> EditScreen:
+        return EditScreen(self._content, self._path)
+
+    async def action_quit(self) -> None:
+        """Leave, but not with unsaved changes that nobody was asked about."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, EditScreen)
+        screen.leave()
+
+    async def on_unmount(self) -> None:
+        await self.engines.close()
+
+    def write_terminal(self, sequence: str) -> None:
+        """Send an escape sequence that draws nothing."""
+        if self._driver is not None:
+            self._driver.write(sequence)

@@ -1,0 +1,78 @@
+"""Text files in and out of the editor, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcoder.completion.document import document_from_bytes
+from localcoder.errors import LocalcoderError
+
+_BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file's text without its byte order mark, and whether it had one. Line endings are as in the file."""
+
+    text: str
+    has_bom: bool = False
+
+    def to_bytes(self) -> bytes:
+        return ((_BOM if self.has_bom else "") + self.text).encode("utf-8")
+
+
+def read_text_file(path: Path) -> TextFile:
+    """The file at `path`; an empty one when there is none yet.
+
+    Raises LocalcoderError (exit code 2) for a directory, an unreadable file, and one that is not UTF-8 text.
+    """
+    if path.is_dir():
+        raise LocalcoderError(f"{path} is a directory.", "Give a file inside it.", exit_code=2)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return TextFile("")
+    except OSError as error:
+        raise LocalcoderError(
+            f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.", exit_code=2
+        ) from None
+    text = document_from_bytes(data, str(path), path).text
+    return TextFile(text.removeprefix(_BOM), text.startswith(_BOM))
+
+
+def write_text_file(path: Path, content: TextFile) -> None:
+    """Replace the file in one step: a reader, and a crash, see the old bytes or the new ones, never half of each.
+
+    Keeps the file's permissions, and follows symbolic links so that the link stays one. Raises LocalcoderError.
+    """
+    target = path.resolve()
+    temporary = ""
+    try:
+        data = content.to_bytes()
+        mode = target.stat().st_mode & 0o7777 if target.exists() else None
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(_default_mode() if mode is None else mode)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise LocalcoderError(
+            f"{path} cannot be saved: {error.strerror}.", "Your text is still here: save it under another name."
+        ) from None
+    except UnicodeEncodeError:
+        raise LocalcoderError(
+            f"{path} cannot be saved: the text has half of a surrogate pair.", "Find it and delete it."
+        ) from None
+
+
+def _default_mode() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

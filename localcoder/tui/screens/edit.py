@@ -1,0 +1,185 @@
+"""The main screen: an editor, and what the engine does for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, TextArea
+
+from localcoder.errors import LocalcoderError
+from localcoder.tui import clipboard
+from localcoder.tui.commands import bindings
+from localcoder.tui.completing import Completing
+from localcoder.tui.files import TextFile, write_text_file
+from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.status import Status
+from localcoder.tui.widgets.editor import Editor
+from localcoder.tui.widgets.status_line import StatusLine
+from localcoder.tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from localcoder.tui.app import LocalcoderApp
+
+_HOW_TO_GET_A_MODEL = (
+    "The bundled model only shows how the app works. For real work:\n"
+    "  localcoder convert CHECKPOINT -t Q4_K_M -o DIR   turns a StarCoder2 checkpoint into a model\n"
+    "  localcoder --model DIR/NAME-Q4_K_M.gguf          opens the app on it"
+)
+
+
+class EditScreen(Screen[None]):
+    """Edits one file."""
+
+    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    BINDINGS: ClassVar[list[BindingType]] = list(bindings("screen"))
+    app: LocalcoderApp
+
+    def __init__(self, content: TextFile, path: Path | None) -> None:
+        super().__init__()
+        self._saved = content
+        self._path = path
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        editor = Editor(self._saved.text, path=self._path, id="editor")
+        editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
+        yield editor
+        yield StatusLine()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._completing = Completing(
+            self,
+            self.app.engines,
+            show_status=self._show_status,
+            show_error=self._show_error,
+            model_loaded=self._show_model,
+        )
+        self._show_model()
+        self._show_file()
+        self._show_place()
+        self.editor.focus()
+
+    @property
+    def editor(self) -> Editor:
+        return self.query_one(Editor)
+
+    @property
+    def is_modified(self) -> bool:
+        return self.editor.text != self._saved.text
+
+    # --- What happens
+
+    @on(Editor.Edited)
+    def _edited(self, event: Editor.Edited) -> None:
+        self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
+        self._show_file()
+
+    @on(Editor.GhostGone)
+    def _ghost_gone(self) -> None:
+        self._completing.stop()
+
+    @on(TextArea.SelectionChanged)
+    def _moved(self) -> None:
+        self._show_place()
+
+    # --- Commands
+
+    def action_complete(self) -> None:
+        self._completing.ask(self.editor)
+
+    def action_copy(self) -> None:
+        editor = self.editor
+        if editor.selected_text:
+            what, text = "the selection", editor.selected_text
+        elif editor.ghost and editor.ghost.text:
+            what, text = "the suggestion", editor.ghost.text
+        else:
+            what, text = "the buffer", editor.text
+        try:
+            where = clipboard.copy(text, self.app.write_terminal)
+        except LocalcoderError as error:
+            self._show_error(error)
+        else:
+            self.notify(f"Copied {what} to {where}.", timeout=4)
+
+    @work(group="file", exclusive=True)
+    async def action_save(self) -> None:
+        await self._save(self._path)
+
+    @work(group="file", exclusive=True)
+    async def action_save_as(self) -> None:
+        await self._save(None)
+
+    @work(group="file", exclusive=True)
+    async def leave(self) -> None:
+        """End the app, after asking what to do with unsaved changes."""
+        if self.is_modified:
+            name = self._path.name if self._path else "The new buffer"
+            answer = await self.app.push_screen_wait(
+                Choose(
+                    f"{name} has unsaved changes.",
+                    [("save", "Save and quit"), ("discard", "Quit without saving"), ("stay", "Stay")],
+                )
+            )
+            if answer == "save":
+                if not await self._save(self._path):
+                    return
+            elif answer != "discard":
+                return
+        self.app.exit()
+
+    def action_models(self) -> None:
+        self.notify(_HOW_TO_GET_A_MODEL, title="Models", timeout=20)
+
+    async def _save(self, path: Path | None) -> bool:
+        if path is None:
+            answer = await self.app.push_screen_wait(AskLine("Save as", str(self._path or ""), "path/to/file.py"))
+            if answer is None:
+                return False
+            path, exists = _place(answer)
+            if exists and path != self._path:
+                question = f"{path} exists. Replace it?"
+                if await self.app.push_screen_wait(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
+                    return False
+        content = TextFile(self.editor.text, self._saved.has_bom)
+        try:
+            write_text_file(path, content)
+        except LocalcoderError as error:
+            self._show_error(error)
+            return False
+        self._path = self.editor.path = path
+        self._saved = content
+        self._show_file()
+        self.notify(f"Saved {path}.", timeout=3)
+        return True
+
+    # --- What is shown
+
+    def _show_status(self, status: Status) -> None:
+        self.query_one(StatusLine).show(status)
+
+    def _show_error(self, error: LocalcoderError) -> None:
+        self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)
+
+    def _show_model(self) -> None:
+        self.query_one(TitleBar).show_model(self.app.engines.info, self.app.engines.model)
+
+    def _show_file(self) -> None:
+        self.query_one(TitleBar).show_file(self._path, is_modified=self.is_modified)
+
+    def _show_place(self) -> None:
+        row, column = self.editor.cursor_location
+        newline = {"\r\n": "CRLF", "\r": "CR"}.get(self.editor.document.newline, "")
+        self.query_one(StatusLine).show_place(row + 1, column + 1, newline)
+
+
+def _place(answer: str) -> tuple[Path, bool]:
+    """The path that a user typed, and whether something is there."""
+    path = Path(answer).expanduser()
+    return path, path.exists()

@@ -1,0 +1,84 @@
+"""Where ghost text goes on the screen: the rows that stand in for the cursor's line while a suggestion is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.expand_tabs import expand_text_tabs_from_widths, get_tab_widths
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """Suggested text (lines ended by `\\n`) that stands at `location` (row, column) without being in the document.
+
+    `spans` are (start, end, style name) over `text`, for shading. `is_growing`: more of it may come.
+    """
+
+    text: str
+    location: tuple[int, int]
+    is_growing: bool = False
+
+    def grown(self, more: str) -> Ghost:
+        return replace(self, text=self.text + more)
+
+    def eaten(self, typed: str, location: tuple[int, int]) -> Ghost | None:
+        """What is left when its beginning was typed; None when something else was typed, or nothing is left."""
+        if not self.text.startswith(typed):
+            return None
+        rest = self.text[len(typed) :]
+        return replace(self, text=rest, location=location) if rest or self.is_growing else None
+
+
+def ghost_rows(
+    before: Text,
+    ghost: Sequence[Text],
+    after: Text,
+    *,
+    wrap_offsets: Sequence[int],
+    width: int,
+    tab_width: int,
+    cursor_style: Style | None,
+) -> list[Text]:
+    """The visual rows of one line of a document with ghost lines between its two halves.
+
+    Rows above the cursor are broken at `wrap_offsets`, where the line is broken without the ghost, so that what the
+    user typed stands still. From the cursor on, rows are cut at `width` cells (0: never). Tabs come out as spaces.
+    """
+    first, *others = ghost
+    if cursor_style:
+        first = first.copy() if first.plain or others else Text(" ")
+        if not first.plain:
+            first.append(" ")
+        first.stylize(cursor_style, 0, 1)
+    lines = [Text.assemble(before, first, end=""), *others]
+    lines[-1] = Text.assemble(lines[-1], after, end="")
+    kept = [offset for offset in wrap_offsets if offset <= len(before.plain)]
+    rows: list[Text] = []
+    for number, line in enumerate(lines):
+        tab_widths = [size for part, size in get_tab_widths(line.plain, tab_width) if size]
+        *heads, tail = line.divide(kept) if number == 0 and kept else [line]
+        for head in heads:
+            tabs = head.plain.count("\t")
+            rows.append(expand_text_tabs_from_widths(head, tab_widths[:tabs]))
+            tab_widths = tab_widths[tabs:]
+        rows.extend(_fold(expand_text_tabs_from_widths(tail, tab_widths), width))
+    return rows
+
+
+def _fold(line: Text, width: int) -> list[Text]:
+    """Cut at `width` cells; a wide character that does not fit whole goes to the next row."""
+    if not width or cell_len(line.plain) <= width:
+        return [line]
+    cuts: list[int] = []
+    used = 0
+    for index, character in enumerate(line.plain):
+        cells = cell_len(character)
+        if used + cells > width:
+            cuts.append(index)
+            used = 0
+        used += cells
+    return list(line.divide(cuts))

@@ -1,0 +1,99 @@
+"""The editor's document: lines that join to exactly the bytes that were read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual._cells import cell_len
+from textual.document._document import Document, EditResult, Location
+from textual.expand_tabs import expand_tabs_inline
+from textual.geometry import Size
+
+
+def newline_of(text: str) -> str:
+    r"""What ends this text's lines: `\r\n` only if all do, `\r` only where there is no `\n`, else `\n`.
+
+    In a text of mixed endings the `\r` of a `\r\n` stays a character of its line: it is shown, and saved again.
+    """
+    feeds = text.count("\n")
+    if not feeds:
+        return "\r" if "\r" in text else "\n"
+    return "\r\n" if text.count("\r\n") == feeds else "\n"
+
+
+def has_mixed_newlines(text: str) -> bool:
+    pairs = text.count("\r\n")
+    return 0 < pairs < text.count("\n")
+
+
+class LineDocument(Document):
+    """Textual's Document, except that nothing but the text's own newline ends a line.
+
+    Textual splits at form feeds, U+2028 and the like too, and joins with newlines, which changes the file.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._newline = newline_of(text)  # type: ignore[assignment]
+        self._lines = text.split(self._newline)
+        self._widest: int | None = None
+
+    def normalised(self, text: str) -> str:
+        """`text` with whatever ends its lines replaced by this document's newline."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        return text if self._newline == "\n" else text.replace("\n", self._newline)
+
+    def replace_range(self, start: Location, end: Location, text: str) -> EditResult:
+        (top_row, top_column), (bottom_row, bottom_column) = sorted((start, end))
+        lines = self._lines
+        replaced = self.get_text_range(start, end)
+        removed = lines[top_row : bottom_row + 1]
+        before = removed[0][:top_column] if removed else ""
+        # Deleting the last line gives an end one row below it.
+        after = removed[-1][bottom_column:] if bottom_row < len(lines) else ""
+        inserted = text.split(self._newline)
+        inserted[0] = before + inserted[0]
+        end_column = len(inserted[-1])
+        inserted[-1] += after
+        lines[top_row : bottom_row + 1] = inserted
+        self._track_widest(removed, inserted)
+        return EditResult((top_row + len(inserted) - 1, end_column), replaced)
+
+    def get_text_range(self, start: Location, end: Location) -> str:
+        (top_row, top_column), (bottom_row, bottom_column) = sorted((start, end))
+        if top_row == bottom_row:
+            return self._lines[top_row][top_column:bottom_column]
+        picked = self._lines[top_row : bottom_row + 1]
+        picked[0] = picked[0][top_column:]
+        if bottom_row < len(self._lines):
+            picked[-1] = picked[-1][:bottom_column]
+        return self._newline.join(picked)
+
+    def get_size(self, tab_width: int) -> Size:
+        """As Textual's, but measured again only when the widest line may have changed: that is once a key there."""
+        if self._widest is None:
+            self._widest = max(_width(line, tab_width) for line in self._lines)
+        return Size(self._widest, len(self._lines))
+
+    def index_of(self, location: Location) -> int:
+        row, column = location
+        return sum(map(len, self._lines[:row])) + row * len(self._newline) + column
+
+    def location_of(self, index: int) -> Location:
+        """The location of a character offset; offsets past the end give the end."""
+        step = len(self._newline)
+        for row, line in enumerate(self._lines):
+            if index <= len(line):
+                return row, max(index, 0)
+            index -= len(line) + step
+        return self.end
+
+    def _track_widest(self, removed: Sequence[str], inserted: Sequence[str]) -> None:
+        if self._widest is None:
+            return
+        # A tab is at most 8 cells here, so no line is wider than eight times its characters.
+        if any(len(line) * 8 >= self._widest for line in (*removed, *inserted)):
+            self._widest = None
+
+
+def _width(line: str, tab_width: int) -> int:
+    return cell_len(expand_tabs_inline(line, tab_width) if "\t" in line else line)

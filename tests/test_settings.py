@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcoder import settings
+from localcoder.errors import LocalcoderError
+from localcoder.settings import Settings
+
+
+def test_without_a_file_all_are_defaults(tmp_path: Path) -> None:
+    assert settings.load(tmp_path / "none.toml", {}) == Settings()
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('theme = "nord"\nmax_tokens = 7\n')
+    effective = settings.load_with_sources(path, {"LOCALCODER_MAX_TOKENS": "9", "LOCALCODER_AUTOMATIC": "off"})
+    assert (effective.settings.theme, effective.settings.max_tokens, effective.settings.automatic) == ("nord", 9, False)
+    assert effective.sources["theme"] == "file"
+    assert effective.sources["max_tokens"] == "environment"
+    assert effective.sources["mode"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "todo"),
+    [
+        ('tehme = "nord"', "there is no setting `tehme`", "Did you mean `theme`?"),
+        ('mode = "blok"', "`mode` cannot be `blok`", "Did you mean `block`?"),
+        ("max_tokens = true", "`max_tokens` cannot be `True`", "whole number"),
+        ("max_tokens = -1", "`max_tokens` cannot be `-1`", "whole number"),
+        ("automatic = 1", "`automatic` cannot be `1`", "true or false"),
+        ("theme = ", "is not TOML", "Mend or delete it"),
+    ],
+)
+def test_nonsense_is_named_and_the_nearest_sense_too(tmp_path: Path, text: str, what: str, todo: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(LocalcoderError) as caught:
+        settings.load(path, {})
+    assert what in caught.value.what
+    assert todo in caught.value.todo
+    assert caught.value.exit_code == 2
+
+
+def test_a_variable_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalcoderError, match="LOCALCODER_MAX_TOKENS"):
+        settings.load(tmp_path / "none.toml", {"LOCALCODER_MAX_TOKENS": "many"})
+
+
+def test_saving_keeps_comments_order_and_what_is_not_changed(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "settings.toml"
+    settings.save({"theme": "nord"}, path)
+    path.write_text("# mine\n" + path.read_text() + "max_tokens = 5  # few\n")
+    settings.save({"theme": "dracula", "keys": {"file.save": "f3"}}, path)
+    assert "# mine\n" in path.read_text()
+    assert "max_tokens = 5  # few" in path.read_text()
+    loaded = settings.load(path, {})
+    assert (loaded.theme, loaded.max_tokens, loaded.keys) == ("dracula", 5, {"file.save": "f3"})
+
+
+def test_nothing_is_written_when_a_value_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    with pytest.raises(LocalcoderError):
+        settings.save({"mode": "blok"}, path)
+    assert not path.exists()
+
+
+def test_every_setting_has_a_help_text() -> None:
+    assert all(settings.help_of(name).endswith(".") for name in settings.names() if name != "keys")

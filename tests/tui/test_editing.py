@@ -1,0 +1,182 @@
+"""The app's flows against a fake engine: what it shows, and when it stops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localcoder.errors import LocalcoderError
+from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.files import TextFile
+from localcoder.tui.screens.ask import AskLine, Choose
+from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
+from tests.tui.fake_engine import FakeEngine
+
+
+async def test_a_key_asks_tab_accepts_and_one_undo_takes_it_back() -> None:
+    engine = FakeEngine(["(a, b):\n    return a + b"])
+    app = make_app(engine, "def add\n\nprint(add(1, 2))\n")
+    async with app.run_test(notifications=True) as pilot:
+        editor = edit_screen(app).editor
+        editor.move_cursor((0, 7))
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app).endswith("a + b"))
+        await pilot.pause()
+        assert "def add(a, b):" in screen_text(app)
+        assert "print(add(1, 2))" in screen_text(app)
+        assert editor.text == "def add\n\nprint(add(1, 2))\n"
+        await pilot.press("tab")
+        assert editor.text == "def add(a, b):\n    return a + b\n\nprint(add(1, 2))\n"
+        assert editor.cursor_location == (1, 16)
+        assert editor.ghost is None
+        await pilot.press("ctrl+z")
+        assert editor.text == "def add\n\nprint(add(1, 2))\n"
+
+
+async def test_a_pause_asks_by_itself() -> None:
+    engine = FakeEngine(["x = 1"])
+    app = make_app(engine)
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("a")
+        await until(pilot, lambda: ghost_text(app) == "x = 1")
+        assert len(engine.requests) == 1
+
+
+async def test_escape_dismisses_and_then_nothing_is_asked_again() -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine, "a\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "answer")
+        await pilot.press("escape")
+        assert ghost_text(app) == ""
+        await pilot.pause(0.5)
+        assert len(engine.requests) == 1
+
+
+async def test_typing_what_the_ghost_says_eats_into_it_without_a_new_request() -> None:
+    engine = FakeEngine(["answer"], token_s=0.01)
+    app = make_app(engine, "\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app).startswith("an"))
+        await pilot.press("a", "n")
+        await until(pilot, lambda: ghost_text(app) == "swer")
+        await pilot.pause(0.5)
+        assert edit_screen(app).editor.text == "an\n"
+        assert len(engine.requests) == 1
+        assert engine.cancelled == 0
+
+
+async def test_typing_something_else_cancels_at_once() -> None:
+    engine = FakeEngine(["answer"], token_s=0.2)
+    app = make_app(engine, "\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app))
+        await pilot.press("x")
+        assert ghost_text(app) == ""
+        await until(pilot, lambda: engine.cancelled)
+
+
+async def test_moving_the_cursor_cancels() -> None:
+    engine = FakeEngine(["answer"], token_s=0.2)
+    app = make_app(engine, "\n\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app))
+        await pilot.press("down")
+        assert ghost_text(app) == ""
+        await until(pilot, lambda: engine.cancelled)
+
+
+async def test_reading_is_shown_as_progress() -> None:
+    engine = FakeEngine(["answer"], reading_s=2)
+    app = make_app(engine, "some text\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: "reading" in screen_text(app) and "left" in screen_text(app))
+
+
+async def test_a_failing_engine_is_a_notice_and_the_next_request_works() -> None:
+    engine = FakeEngine(["answer"], failures=[LocalcoderError("The engine died.", "Ask again.")])
+    app = make_app(engine, "text\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: "The engine died." in screen_text(app))
+        await until(pilot, lambda: "Ask again." in screen_text(app))
+        assert edit_screen(app).editor.text == "text\n"
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "answer")
+
+
+async def test_a_model_that_cannot_be_found_is_a_notice() -> None:
+    def factory(model: str | None) -> FakeEngine:
+        raise LocalcoderError("There is no model `x`.", "Name another.")
+
+    app = LocalcoderApp(factory, TextFile("text\n"))
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: "There is no model" in screen_text(app))
+
+
+async def test_saving_keeps_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file.py"
+    app = LocalcoderApp(lambda model: FakeEngine(), TextFile("a\r\nb\f", has_bom=True), path)
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("x", "enter", "ctrl+s")
+        await until(pilot, path.exists)
+        assert path.read_bytes() == b"\xef\xbb\xbfx\r\na\r\nb\f"
+        await until(pilot, lambda: not edit_screen(app).is_modified)
+
+
+async def test_an_unnamed_buffer_asks_where_to(tmp_path: Path) -> None:
+    path = tmp_path / "new.py"
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("x", "ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, AskLine))
+        app.screen.query_one("Input").value = str(path)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, path.exists)
+        assert path.read_text() == "xtext"
+
+
+async def test_quitting_asks_when_something_is_unsaved() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("x", "ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is edit_screen(app))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: not app.is_running)
+
+
+async def test_quitting_without_changes_ends_the_engine_too() -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine, "text")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: not app.is_running)
+    assert engine.closed
+
+
+async def test_copying_says_where_to() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "Copied the buffer to" in screen_text(app))
+
+
+async def test_the_ghost_near_the_lower_edge_is_scrolled_into_view() -> None:
+    app = make_app(FakeEngine(["one\ntwo\nthree"]), "\n" * 60)
+    async with app.run_test(notifications=True) as pilot:
+        editor = edit_screen(app).editor
+        editor.move_cursor((40, 0))
+        await pilot.pause()
+        await pilot.press("f5")
+        await until(pilot, lambda: "three" in screen_text(app))

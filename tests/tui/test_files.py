@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from localcoder.errors import LocalcoderError
+from localcoder.tui.files import TextFile, read_text_file, write_text_file
+from localcoder.tui.text.lines import LineDocument
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no newline at the end",
+        b"\xef\xbb\xbfbom\r\nand crlf\r\n",
+        b"mixed\r\nline\nends\r",
+        b"form\ffeed\x1c and \xe2\x80\xa8 separators\n",
+        b"old\rmac\r",
+    ],
+)
+def test_a_file_survives_byte_for_byte(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "file.py"
+    path.write_bytes(data)
+    content = read_text_file(path)
+    write_text_file(path, TextFile(LineDocument(content.text).text, content.has_bom))
+    assert path.read_bytes() == data
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_and_links_stay(tmp_path: Path) -> None:
+    path, link = tmp_path / "run.sh", tmp_path / "link.sh"
+    path.write_text("old")
+    path.chmod(0o750)
+    link.symlink_to(path)
+    write_text_file(link, TextFile("new"))
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o750
+
+
+def test_a_new_file_gets_the_usual_permissions(tmp_path: Path) -> None:
+    umask = os.umask(0o027)
+    try:
+        write_text_file(tmp_path / "new.py", TextFile("x"))
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "new.py").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_missing_file_is_an_empty_buffer(tmp_path: Path) -> None:
+    assert read_text_file(tmp_path / "none.py") == TextFile("")
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"a\0b"])
+def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(data)
+    with pytest.raises(LocalcoderError) as caught:
+        read_text_file(path)
+    assert caught.value.exit_code == 2
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalcoderError, match="is a directory") as caught:
+        read_text_file(tmp_path)
+    assert caught.value.exit_code == 2
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    missing = tmp_path / "none" / "file.py"
+    with pytest.raises(LocalcoderError, match="cannot be saved"):
+        write_text_file(missing, TextFile("x"))
+    path = tmp_path / "file.py"
+    path.write_text("old")
+    with pytest.raises(LocalcoderError, match="surrogate"):
+        write_text_file(path, TextFile("\ud800"))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
