@@ -168,7 +168,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
     default = getattr(Settings(), name)
     if isinstance(default, float) and type(value) is int:
         value = float(value)
-    kind: type = dict if isinstance(default, Mapping) else type(default)
+    kind: Any = dict if isinstance(default, Mapping) else type(default)
     if type(value) is not kind or (isinstance(value, (int, float)) and value < 0):
         raise LocalcoderError(
             f"{where}: `{name}` cannot be `{value}`.", f"It is {_KINDS[kind]}, like `{default}`.", exit_code=2

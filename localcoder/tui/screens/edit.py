@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _HOW_TO_GET_A_MODEL = (
     "The bundled model only shows how the app works. For real work:\n"
     "  localcoder convert CHECKPOINT -t Q4_K_M -o DIR   turns a StarCoder2 checkpoint into a model\n"
-    "  localcoder --model DIR/NAME-Q4_K_M.gguf          opens the app on it"
+    "  localcoder edit --model DIR/NAME-Q4_K_M.gguf     opens the app on it"
 )
 
 

@@ -1,0 +1,72 @@
+"""The app in a real pseudo-terminal, and what a terminal would show of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pyte
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Terminal:
+    """A child process and the screen that its output draws."""
+
+    def __init__(self, arguments: list[str], columns: int = 80, rows: int = 24) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.frames = 0
+        environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(_ROOT)}
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "localcoder", *arguments],
+            env=environment,
+            dimensions=(rows, columns),
+            timeout=None,
+        )
+
+    def pump(self, seconds: float) -> None:
+        """Read what the child writes for some time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                data = self.child.read_nonblocking(65536, timeout=left)
+            except pexpect.TIMEOUT:
+                return
+            except pexpect.EOF:
+                return
+            self.frames += 1
+            # pyte does not know the kitty keyboard protocol's query and would print its letter.
+            self._stream.feed(data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
+
+    def until(self, text: str, seconds: float = 15.0) -> float:
+        """Wait for text on the screen; returns how long that took."""
+        start = time.monotonic()
+        while text not in self.text:
+            took = time.monotonic() - start
+            assert took < seconds and self.child.isalive(), f"no {text!r} after {took:.1f} s:\n{self.text}"
+            self.pump(0.02)
+        return time.monotonic() - start
+
+    def send(self, keys: str) -> None:
+        self.child.send(keys)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+
+@contextmanager
+def terminal(*arguments: str, columns: int = 80, rows: int = 24) -> Iterator[Terminal]:
+    """A terminal whose child is ended afterwards."""
+    made = Terminal(list(arguments), columns, rows)
+    try:
+        yield made
+    finally:
+        made.child.close(force=True)

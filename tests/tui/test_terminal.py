@@ -1,0 +1,38 @@
+"""The whole program as a user starts it, in a pseudo-terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.tui.terminal import terminal
+
+ASK, ACCEPT, SAVE, QUIT = "\0", "\t", "\x13", "\x11"
+
+
+def test_open_complete_accept_save_quit(tmp_path: Path) -> None:
+    path = tmp_path / "hello.py"
+    path.write_text("import os\n\n\ndef main():\n    print(os.listdir")
+    with terminal(str(path)) as term:
+        term.until("def main():")
+        term.send("\x1b[1;5F")
+        term.send(ASK)
+        term.until("tok/s")
+        assert "demonstration model" in term.text
+        before = path.read_text()
+        term.send(ACCEPT)
+        term.until("●")
+        term.send(SAVE)
+        term.until("Saved")
+        assert path.read_text() != before
+        term.send(QUIT)
+        term.child.expect("\x1b\\[\\?1049l", timeout=10)
+        term.child.wait()
+        assert term.child.exitstatus == 0
+
+
+def test_what_cannot_be_opened_is_two_lines_and_exit_code_2(tmp_path: Path) -> None:
+    with terminal(str(tmp_path), columns=200) as term:
+        term.until("is a directory")
+        term.child.wait()
+        assert term.child.exitstatus == 2
+        assert "Traceback" not in term.text
