@@ -1,0 +1,120 @@
+"""From a checkpoint and the types asked for to the plan of a conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gguf
+from gguf import GGUFWriter, Metadata
+
+from converters import metadata as general
+from converters import starcoder2, tokenizer
+from converters.checkpoint import Checkpoint, SourceTensor
+from converters.errors import ConvertError
+from converters.plan import Plan, PlannedOutput, plan_files
+from converters.recipes import RECIPES, Recipe, needs_imatrix, tensor_type
+from converters.starcoder2 import Shape
+from converters.tokenizer import Vocabulary
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint understood: `sources` by GGUF name, in file order."""
+
+    checkpoint: Checkpoint
+    shape: Shape
+    sources: Mapping[str, SourceTensor] = field(repr=False)
+    vocabulary: Vocabulary = field(repr=False)
+    metadata: Metadata = field(repr=False)
+
+    @property
+    def tied(self) -> bool:
+        return "output.weight" not in self.sources
+
+
+def read_model(checkpoint: Checkpoint) -> Model:
+    """Check that a checkpoint is a complete StarCoder2. Raises ConvertError (exit code 2)."""
+    shape = starcoder2.read_shape(checkpoint.config)
+    sources = starcoder2.map_tensors(checkpoint, shape)
+    vocabulary = tokenizer.read_vocabulary(checkpoint.directory, shape.vocab)
+    metadata = general.read_metadata(checkpoint, [source.shape for source in sources.values()])
+    return Model(checkpoint, shape, sources, vocabulary, metadata)
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe by llama-quantize's name for it, in any case."""
+    recipe = RECIPES.get(name.upper())
+    if recipe is None:
+        raise ConvertError(f"There is no type {name[:40]!r}.", f"Types: {', '.join(RECIPES)}.", exit_code=2)
+    return recipe
+
+
+def recipe_types(model: Model, recipe: Recipe, *, imatrix: bool) -> dict[str, str]:
+    """GGUF name → type of every tensor."""
+    return {
+        name: tensor_type(
+            recipe,
+            name,
+            source.shape,
+            layers=model.shape.layers,
+            gqa=model.shape.gqa,
+            tied=model.tied,
+            imatrix=imatrix,
+        )
+        for name, source in model.sources.items()
+    }
+
+
+def plan_model(model: Model, recipes: Sequence[Recipe], out: Path, *, split_max_bytes: int = 0) -> Plan:
+    """Plan one output for each recipe.
+
+    `out` is a directory, for `DIR/NAME-TYPE.gguf`, or a path that ends in .gguf, for a single output.
+    """
+    outputs = []
+    for recipe in {recipe.name: recipe for recipe in recipes}.values():
+        types = recipe_types(model, recipe, imatrix=False)
+        for name, type_name in types.items():
+            if needs_imatrix(recipe.name, name, type_name):
+                raise ConvertError(
+                    f"{recipe.name} needs an importance matrix.",
+                    "Make one with `localcoder calibrate` and give it with --imatrix.",
+                    exit_code=2,
+                )
+        path = output_path(out, model.checkpoint.name, recipe.name, alone=len({r.name for r in recipes}) == 1)
+        files = plan_files(path, model.sources, types, _key_writer(model, recipe.file_type), split_max_bytes)
+        outputs.append(PlannedOutput(recipe.name, files))
+    return Plan(tuple(outputs))
+
+
+def output_path(out: Path, name: str, label: str, *, alone: bool) -> Path:
+    """`out` itself if it names a .gguf file, otherwise `out/NAME-LABEL.gguf`."""
+    if out.suffix.lower() != ".gguf" or out.is_dir():
+        if out.exists() and not out.is_dir():
+            raise ConvertError(
+                f"{out} is neither a directory nor a .gguf file.", "Give one of them with -o.", exit_code=2
+            )
+        return out / f"{name}-{label}.gguf"
+    if not alone:
+        raise ConvertError(
+            f"{out} is one file, and several types were asked for.", "Give a directory with -o.", exit_code=2
+        )
+    return out
+
+
+def _key_writer(model: Model, file_type: int) -> _KeyWriter:
+    return _KeyWriter(model, file_type)
+
+
+@dataclass(frozen=True)
+class _KeyWriter:
+    model: Model
+    file_type: int
+
+    def __call__(self, writer: GGUFWriter) -> None:
+        general.add_keys(writer, self.model.metadata)
+        starcoder2.add_keys(writer, self.model.shape)
+        writer.add_file_type(self.file_type)
+        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        tokenizer.add_keys(writer, self.model.vocabulary)

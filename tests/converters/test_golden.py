@@ -1,0 +1,113 @@
+"""What is written here equals what llama.cpp's converter and llama-quantize wrote, tensor by tensor and key by key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gguf import GGUFReader
+
+from converters.checkpoint import open_checkpoint
+from converters.convert import LocalShards, run
+from converters.model import find_recipe, plan_model, read_model
+from converters.plan import PlannedFile
+from converters.recipes import RECIPES, tensor_type
+
+FIM = {"fim_pre": 1, "fim_suf": 3, "fim_mid": 2, "fim_pad": 4, "fim_rep": 5, "fim_sep": 6}
+
+
+@pytest.fixture(scope="module", params=["tiny", "tiny-untied"])
+def tiny(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("golden") / request.param
+    subprocess.run([sys.executable, shared / "make_checkpoint.py", request.param, out], check=True)
+    return out
+
+
+def load(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+def convert(checkpoint: Path, out: Path, types: list[str]) -> dict[str, PlannedFile]:
+    plan = plan_model(read_model(open_checkpoint(checkpoint)), [find_recipe(t) for t in types], out)
+    for _ in run(plan, LocalShards(checkpoint)):
+        pass
+    return {output.type: output.files[0] for output in plan.outputs}
+
+
+def tensors(reader: GGUFReader) -> dict[str, tuple[str, list[int], str]]:
+    return {
+        t.name: (t.tensor_type.name, [int(n) for n in t.shape], hashlib.sha256(t.data.tobytes()).hexdigest())
+        for t in reader.tensors
+    }
+
+
+def planned_tensors(file: PlannedFile) -> dict[str, tuple[str, list[int], str]]:
+    """As `tensors`, from the plan's offsets: gguf's reader takes seconds on a vocabulary of this size."""
+    data = file.path.read_bytes()
+    return {
+        t.name: (t.type, list(t.shape[::-1]), hashlib.sha256(data[t.offset : t.offset + t.size_bytes]).hexdigest())
+        for t in file.tensors
+    }
+
+
+def expected(entry: dict[str, Any]) -> dict[str, tuple[str, list[int], str]]:
+    return {name: (t["type"], t["shape"], t["sha256"]) for name, t in entry["tensors"].items()}
+
+
+def test_as_llama_cpp_converts(tiny: Path, shared: Path, tmp_path: Path) -> None:
+    golden = load(shared / "golden" / f"{tiny.name}-convert.json")["outtypes"]
+    files = convert(tiny, tmp_path, list(golden))
+    for name, entry in golden.items():
+        reader = GGUFReader(files[name.upper()].path)
+        assert tensors(reader) == planned_tensors(files[name.upper()]) == expected(entry)
+        found = {
+            key: ([t.name for t in field.types], field.contents())
+            for key, field in reader.fields.items()
+            if not key.startswith("GGUF.")
+        }
+        for key, want in entry["kv"].items():
+            types, value = found.pop(key)
+            assert types == want["type"], key
+            if isinstance(want["value"], dict):
+                assert (
+                    hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()
+                    == want["value"]["sha256"]
+                )
+            else:
+                assert value == want["value"], key
+        extra = {key: value for key, (_, value) in found.items()}
+        ids = {f"tokenizer.ggml.{stem}_token_id": token_id for stem, token_id in FIM.items()}
+        assert extra == {"starcoder2.attention.sliding_window": 64, **ids}
+
+
+def test_as_llama_quantize(tiny: Path, shared: Path, tmp_path: Path) -> None:
+    golden = load(shared / "golden" / f"{tiny.name}-quantize.json")["plain"]
+    made = {name: entry for name, entry in golden.items() if "refused" not in entry}
+    assert len(made) >= 20
+    files = convert(tiny, tmp_path, list(made))
+    for name, entry in made.items():
+        found = planned_tensors(files[name])
+        assert found == expected(entry), name
+        assert list(found) == list(entry["tensors"])
+
+
+@pytest.mark.parametrize(("size", "layers", "gqa"), [("3b", 30, 12), ("7b", 32, 9)])
+def test_types_at_full_shape(size: str, layers: int, gqa: int, shared: Path) -> None:
+    for name, types in load(shared / "golden" / f"{size}-recipes.json").items():
+        if name == "made_with":
+            continue
+        for tensor, want in types.items():
+            shape = (256, 256)
+            got = tensor_type(RECIPES[name], tensor, shape, layers=layers, gqa=gqa, tied=True, imatrix=False)
+            assert got == want, (name, tensor)
+
+
+def test_nano_has_transformers_5_config(shared: Path, tmp_path: Path) -> None:
+    fields = GGUFReader(convert(shared / "nano", tmp_path, ["Q8_0"])["Q8_0"].path).fields
+    assert fields["starcoder2.rope.freq_base"].contents() == 100000.0
+    assert fields["starcoder2.attention.sliding_window"].contents() == 256
