@@ -67,7 +67,7 @@ class Stopper:
             indent = _indent(line)
             closing = line.strip()[0] in _CLOSING
             if indent < self._indent or (indent == self._indent and blank and not closing):
-                return self._stop("block", start)
+                return self._stop("block", len(text[:start].rstrip()))
             blank = False
         if (close := _first_unopened(text)) is not None and "\n" in text[:close]:
             self._stop("bracket", close)
