@@ -1,4 +1,4 @@
-"""What the KV cache holds: prefix reuse under a sliding window.
+"""What the KV cache holds: prefix reuse under a sliding window, in a few slots that share the cells.
 
 llama.cpp's StarCoder2 graph ignores the sliding window, so cells that left it are taken out of the sequence that
 attention sees. They stay in the cache under a second sequence while there is room: typing that goes back a little, or a
@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
-
-LIVE, ARCHIVE = 0, 1
-"""Sequence ids: what attention sees, and what left the window but still has its cells."""
 
 
 class Memory(Protocol):
@@ -24,52 +21,65 @@ class Memory(Protocol):
     def seq_pos_max(self, seq: int) -> int: ...
 
 
-class KVCache:
-    """Keeps the ids at positions 0 … len(ids) − 1 in step with the cells of a memory of `n_cells`.
+LARGEST_DROP = 160
+"""Ids that a slot may lose to a new prompt: a completion that was thrown away, and what was typed instead."""
 
-    `window` is the sliding window in tokens, 0 for none. Cells of positions below `first` are not visible to
-    attention; those below `archived` are gone.
+
+class Slot:
+    """One text in the cache: the ids at positions 0 … len(ids) − 1, in step with the memory's cells.
+
+    `live` is the sequence that attention sees, `archive` the one that keeps what left the window. Cells of positions
+    below `first` are not visible to attention; those below `archived` are gone. `window` is in tokens, 0 for none.
     """
 
-    def __init__(self, memory: Memory, n_cells: int, window: int) -> None:
+    def __init__(self, memory: Memory, window: int, live: int, archive: int) -> None:
         self._memory = memory
-        self._n_cells = n_cells
         self._window = window
+        self.live = live
+        self._archive = archive
         self.ids: list[int] = []
         self.first = 0
         self.archived = 0
 
-    def keep_prefix(self, ids: Sequence[int]) -> int:
-        """Drop what is not a prefix of `ids`, and return how many of `ids` need not be read.
+    @property
+    def cells(self) -> int:
+        return len(self.ids) - self.archived
 
-        At least the last id is always left to read, since its logits are wanted.
-        """
-        shared = common_prefix(self.ids, ids)
-        shared = min(shared, len(ids) - 1)
-        needed = self._visible_from(shared)
-        if shared <= 0 or needed < self.archived:
+    def reusable(self, ids: Sequence[int]) -> int:
+        """How many of `ids` need not be read. The last one always is: its logits are wanted."""
+        shared = min(common_prefix(self.ids, ids), len(ids) - 1)
+        return shared if shared > 0 and self._visible_from(shared) >= self.archived else 0
+
+    def keep_prefix(self, ids: Sequence[int]) -> int:
+        """Drop what is not a prefix of `ids`, and return `reusable(ids)`."""
+        shared = self.reusable(ids)
+        if shared == 0:
             self.clear()
             return 0
-        for seq in (LIVE, ARCHIVE):
+        for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, shared, -1)
         del self.ids[shared:]
+        needed = self._visible_from(shared)
         if needed < self.first:
-            self._memory.seq_cp(ARCHIVE, LIVE, needed, self.first)
+            self._memory.seq_cp(self._archive, self.live, needed, self.first)
             self.first = needed
         return shared
 
-    def prepare(self, count: int) -> None:
-        """Make the window right for a batch of `count` tokens that comes next, and room for it."""
-        position = len(self.ids)
-        visible_from = self._visible_from(position)
+    def slide(self) -> None:
+        """Make the window right for a batch that comes next."""
+        visible_from = self._visible_from(len(self.ids))
         if visible_from > self.first:
-            self._memory.seq_cp(LIVE, ARCHIVE, self.first, visible_from)
-            self._memory.seq_rm(LIVE, 0, visible_from)
+            self._memory.seq_cp(self.live, self._archive, self.first, visible_from)
+            self._memory.seq_rm(self.live, 0, visible_from)
             self.first = visible_from
-        surplus = position + count - self.archived - self._n_cells
-        if surplus > 0:
-            self.archived = min(self.archived + surplus, self.first)
-            self._memory.seq_rm(ARCHIVE, 0, self.archived)
+
+    def release(self, count: int) -> int:
+        """Give up to `count` archived cells back; returns how many."""
+        freed = min(count, self.first - self.archived)
+        if freed > 0:
+            self.archived += freed
+            self._memory.seq_rm(self._archive, 0, self.archived)
+        return freed
 
     def appended(self, ids: Sequence[int]) -> None:
         """A batch was decoded."""
@@ -77,12 +87,24 @@ class KVCache:
 
     def recover(self, attempted: Sequence[int]) -> None:
         """A batch of `attempted` was aborted: keep what the memory says it holds of it."""
-        held = self._memory.seq_pos_max(LIVE) + 1
+        held = self._memory.seq_pos_max(self.live) + 1
         self.ids.extend(attempted)
         del self.ids[max(held, 0) :]
 
+    def copy_prefix(self, source: Slot, length: int) -> None:
+        """Hold the first `length` ids of another slot, in the same cells. Not if it has slid: then hold nothing."""
+        self.clear()
+        if source.first == 0 and length > 0:
+            self._memory.seq_cp(source.live, self.live, 0, length)
+            self.ids = source.ids[:length]
+
+    def truncate(self, length: int) -> None:
+        """Forget what stands at positions from `length` on; needs no cell that left the window."""
+        self._memory.seq_rm(self.live, length, -1)
+        del self.ids[length:]
+
     def clear(self) -> None:
-        for seq in (LIVE, ARCHIVE):
+        for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, 0, -1)
         self.ids.clear()
         self.first = self.archived = 0
@@ -90,6 +112,52 @@ class KVCache:
     def _visible_from(self, position: int) -> int:
         """The first position that the token at `position` attends to."""
         return max(0, position - self._window + 1) if self._window else 0
+
+
+class KVCache:
+    """A few slots over `n_cells` cells, so that reading ahead for a large prompt leaves the small one usable."""
+
+    def __init__(self, memory: Memory, n_cells: int, window: int, n_slots: int = 2) -> None:
+        self._n_cells = n_cells
+        # Least recently used first.
+        self._slots = [Slot(memory, window, live=2 * i, archive=2 * i + 1) for i in range(n_slots)]
+
+    def reusable(self, ids: Sequence[int]) -> int:
+        """How many of `ids` need not be read. May be called from another thread; the answer may be old by then."""
+        return max(slot.reusable(ids) for slot in self._slots)
+
+    def take(self, ids: Sequence[int], *, ahead: bool = False) -> tuple[Slot, int]:
+        """The slot to read `ids` in, with what is no prefix of them dropped, and how many need not be read.
+
+        A slot that would lose more than a completion's worth is left as it is, and another goes on with a copy of the
+        shared prefix. So is the latest slot when reading `ahead`, since that may never be asked for.
+        """
+        slot = max(self._slots, key=lambda slot: slot.reusable(ids))
+        kept = slot.reusable(ids)
+        lost = len(slot.ids) - kept
+        latest = self._slots[-1]
+        if lost > LARGEST_DROP or (ahead and slot is latest and lost > 0):
+            source, slot = slot, next(each for each in self._slots if each is not slot)
+            slot.copy_prefix(source, kept)
+        self._slots.remove(slot)
+        if ahead and slot is not latest:
+            self._slots.insert(len(self._slots) - 1, slot)
+        else:
+            self._slots.append(slot)
+        return slot, slot.keep_prefix(ids)
+
+    def prepare(self, slot: Slot, count: int) -> None:
+        """Make the slot's window right for a batch of `count` tokens that comes next, and room for it."""
+        slot.slide()
+        surplus = sum(each.cells for each in self._slots) + count - self._n_cells
+        others = [each for each in self._slots if each is not slot]
+        for each in [*others, slot]:
+            if surplus > 0:
+                surplus -= each.release(surplus)
+        for each in others:
+            if surplus > 0:
+                surplus -= each.cells
+                each.clear()
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

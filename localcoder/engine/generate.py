@@ -8,12 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from localcoder.engine.api import Request, Stats, StopReason
-from localcoder.engine.cache import KVCache
-from localcoder.engine.llama import MAX_BATCH, DecodeAborted, Llama, log_probability
+from localcoder.engine.cache import KVCache, Slot
+from localcoder.engine.llama import DecodeAborted, Llama, log_probability
 from localcoder.engine.vocab import TextStream
 
 READ_SLICE = 64
 """Tokens read between two looks at what else is wanted."""
+MEASURED_TOKENS = 16
+"""Tokens of the smallest batch whose time says how fast this machine reads."""
 PAST_WINDOW_SLICE = 16
 """Tokens read in one batch past the sliding window: its last token sees this many keys less one too many."""
 
@@ -24,11 +26,13 @@ class Generator:
     def __init__(self, llama: Llama) -> None:
         self._llama = llama
         self.cache = KVCache(llama, llama.n_cells, llama.info.window)
+        self.read_tokens_per_s = 0.0
+        self._measure_reading()
 
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
         alternative], and at last "finished" [reason, stats]."""
-        reused = self.cache.keep_prefix(request.ids)
+        slot, reused = self.cache.take(request.ids)
         read = 0
         first_token_s = 0.0
         generated = 0
@@ -37,7 +41,7 @@ class Generator:
         text = TextStream()
         sampler = self._llama.sampler(request.sampling, request.ids)
         try:
-            for done in self._read(request.ids, is_void):
+            for done in self._read(slot, request.ids, is_void):
                 read = done - reused
                 yield "progress", [done, len(request.ids), reused, time.perf_counter() - arrived]
             while generated < request.max_tokens:
@@ -48,7 +52,7 @@ class Generator:
                 now = time.perf_counter()
                 if generated == 0:
                     first_token_s, started = now - arrived, now
-                if token in self._llama.info.end_ids:
+                if token in self._llama.end_ids:
                     reason = "end"
                     break
                 generated += 1
@@ -57,7 +61,7 @@ class Generator:
                     reason = "time"
                     break
                 if generated < request.max_tokens:
-                    self._append([token])
+                    self._decode(slot, [token], outputs=1)
         except DecodeAborted:
             reason = "cancelled"
         finally:
@@ -80,36 +84,42 @@ class Generator:
         """Read ahead, as far as nothing else is wanted."""
         if not ids:
             return
-        self.cache.keep_prefix(ids)
+        slot, _ = self.cache.take(ids, ahead=True)
         try:
-            for _ in self._read(ids, is_void):
+            for _ in self._read(slot, ids, is_void):
                 pass
         except DecodeAborted:
             return
 
-    def _read(self, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
-        """Decode what the cache lacks of `ids`; yields how many it holds after each batch."""
-        while (position := len(self.cache.ids)) < len(ids):
+    def _measure_reading(self) -> None:
+        """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
+        slot, _ = self.cache.take(range(MEASURED_TOKENS + 1))
+        self._decode(slot, range(MEASURED_TOKENS), outputs=1)
+        slot.clear()
+
+    def _read(self, slot: Slot, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+        """Decode what the slot lacks of `ids`; yields how many it holds after each batch."""
+        while (position := len(slot.ids)) < len(ids):
             if is_void():
                 raise DecodeAborted
             batch = ids[position : position + self._slice(position)]
-            self._decode(batch, outputs=int(position + len(batch) == len(ids)))
-            yield len(self.cache.ids)
+            self._decode(slot, batch, outputs=int(position + len(batch) == len(ids)))
+            yield len(slot.ids)
 
     def _slice(self, position: int) -> int:
         window = self._llama.info.window
         if not window or position + READ_SLICE <= window:
-            return min(READ_SLICE, MAX_BATCH)
+            return READ_SLICE
         return max(PAST_WINDOW_SLICE, min(READ_SLICE, window - position))
 
-    def _append(self, ids: Sequence[int]) -> None:
-        self._decode(ids, outputs=1)
-
-    def _decode(self, ids: Sequence[int], outputs: int) -> None:
-        self.cache.prepare(len(ids))
+    def _decode(self, slot: Slot, ids: Sequence[int], outputs: int) -> None:
+        self.cache.prepare(slot, len(ids))
+        start = time.perf_counter()
         try:
-            self._llama.decode(ids, len(self.cache.ids), outputs)
+            self._llama.decode(ids, len(slot.ids), outputs, slot.live)
         except DecodeAborted:
-            self.cache.recover(ids)
+            slot.recover(ids)
             raise
-        self.cache.appended(ids)
+        slot.appended(ids)
+        if len(ids) >= MEASURED_TOKENS:
+            self.read_tokens_per_s = len(ids) / (time.perf_counter() - start)

@@ -77,6 +77,7 @@ class Llama:
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_vocab = n_vocab
         self.control = control
+        self.end_ids = frozenset(ends)
         self._batch = lib.llama_batch_init(MAX_BATCH, 0, 1)
         # Called once a graph node, from a thread that computes: strlen of a string that is empty until someone writes
         # a byte into it answers "abort?" without entering Python, which would cost a lock a node.
