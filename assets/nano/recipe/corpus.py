@@ -188,12 +188,12 @@ def main() -> None:
             documents.append(fim(piece, head, rng) if len(piece) > 64 and rng.random() < 0.5 else head + piece)
     rng.shuffle(documents)
     stream = [
-        np.array(e.ids + [0], np.uint16)
+        np.array([*e.ids, 0], np.uint16)
         for i in range(0, len(documents), 512)
         for e in tokenizer.encode_batch(documents[i : i + 512])
     ]
     np.save("stream.npy", np.concatenate(stream))
-    np.save("hold.npy", np.concatenate([np.array(tokenizer.encode(t).ids + [0], np.uint16) for t in held]))
+    np.save("hold.npy", np.concatenate([np.array([*tokenizer.encode(t).ids, 0], np.uint16) for t in held]))
     pathlib.Path("hold.json").write_text(json.dumps({"held_out_bytes": sum(len(t.encode()) for t in held)}))
 
 
