@@ -158,6 +158,7 @@ def _convert(
                     wait(waiting, timeout=_EVENT_S, return_when=FIRST_COMPLETED)
                     done += _collect(waiting)
                     yield Progress("convert", done, total, done / max(time.monotonic() - start, 1e-9))
+            yield Progress("convert", done, total, done / max(time.monotonic() - start, 1e-9))
     finally:
         stop.set()
         executor.shutdown(wait=True, cancel_futures=True)
