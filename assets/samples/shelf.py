@@ -37,4 +37,4 @@ class Shelf:
 
 def load(path):
     """Read a shelf from a JSON file."""
-    data = json.loads(
+    path = Path(
