@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,10 @@ class LocalcoderApp(App[None], inherit_bindings=False):
 
     def get_default_screen(self) -> EditScreen:
         return EditScreen(self._content, self._path)
+
+    def on_mount(self) -> None:
+        # What exists by now stays; the collector need not look at it again, which is felt as a halting key.
+        self.call_after_refresh(gc.freeze)
 
     async def action_quit(self) -> None:
         """Leave, but not with unsaved changes that nobody was asked about."""

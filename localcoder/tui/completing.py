@@ -108,7 +108,11 @@ class Completing:
             self._show_error(error)
 
     def _finished(self, editor: Editor, completion: Completion) -> None:
-        self.last = completion
-        editor.finish_ghost()
         self._pause.measured(completion.stats.first_token_s)
-        self._show_status(Status("done", stats=completion.stats))
+        if completion.text.strip():
+            self.last = completion
+            editor.finish_ghost()
+            self._show_status(Status("done", stats=completion.stats))
+        else:
+            editor.put_ghost(None)
+            self._show_status(Status("done", stats=completion.stats, reason="nothing to add here"))

@@ -17,8 +17,10 @@ from localcoder.tui.commands import bindings
 from localcoder.tui.completing import Completing
 from localcoder.tui.files import TextFile, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.searching import Searching
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.editor import Editor
+from localcoder.tui.widgets.find_bar import FindBar
 from localcoder.tui.widgets.status_line import StatusLine
 from localcoder.tui.widgets.title_bar import TitleBar
 
@@ -49,6 +51,7 @@ class EditScreen(Screen[None]):
         editor = Editor(self._saved.text, path=self._path, id="editor")
         editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
         yield editor
+        yield FindBar()
         yield StatusLine()
         yield Footer(compact=True, show_command_palette=False)
 
@@ -60,6 +63,7 @@ class EditScreen(Screen[None]):
             show_error=self._show_error,
             model_loaded=self._show_model,
         )
+        self._searching = Searching(self.query_one(FindBar))
         self._show_model()
         self._show_file()
         self._show_place()
@@ -88,7 +92,50 @@ class EditScreen(Screen[None]):
     def _moved(self) -> None:
         self._show_place()
 
+    @on(FindBar.Changed)
+    def _look_for(self, event: FindBar.Changed) -> None:
+        self._searching.look_for(self.editor, event.query)
+
+    @on(FindBar.Step)
+    def _find_step(self, event: FindBar.Step) -> None:
+        self._searching.step(self.editor, event.by)
+
+    @on(FindBar.Replace)
+    def _replace(self, event: FindBar.Replace) -> None:
+        try:
+            count = self._searching.replace(self.editor, event.replacement, everywhere=event.everywhere)
+        except LocalcoderError as error:
+            self._show_error(error)
+        else:
+            if event.everywhere:
+                self.notify(f"Replaced {count}. One undo takes them all back.", timeout=4)
+
+    @on(FindBar.Closed)
+    def _search_closed(self) -> None:
+        self._searching.end(self.editor)
+        self.editor.focus()
+
     # --- Commands
+
+    def action_find(self) -> None:
+        self._searching.begin(self.editor, with_replace=False)
+
+    def action_replace(self) -> None:
+        self._searching.begin(self.editor, with_replace=True)
+
+    def action_find_step(self, by: int) -> None:
+        self._searching.step(self.editor, by)
+
+    def action_toggle_wrap(self) -> None:
+        self.editor.soft_wrap = not self.editor.soft_wrap
+
+    @work(group="question", exclusive=True)
+    async def action_go_to_line(self) -> None:
+        answer = await self.app.push_screen_wait(AskLine("Go to line, or line:column"))
+        row, _, column = (answer or "").partition(":")
+        if row.strip().isdecimal():
+            place = (int(row) - 1, int(column) - 1 if column.strip().isdecimal() else 0)
+            self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
 
     def action_complete(self) -> None:
         self._completing.ask(self.editor)
@@ -175,8 +222,8 @@ class EditScreen(Screen[None]):
 
     def _show_place(self) -> None:
         row, column = self.editor.cursor_location
-        newline = {"\r\n": "CRLF", "\r": "CR"}.get(self.editor.document.newline, "")
-        self.query_one(StatusLine).show_place(row + 1, column + 1, newline)
+        newline = {"\r\n": " · CRLF", "\r": " · CR"}.get(self.editor.document.newline, "")
+        self.query_one(StatusLine).show_place(row + 1, column + 1, self.editor.known_language.label + newline)
 
 
 def _place(answer: str) -> tuple[Path, bool]:

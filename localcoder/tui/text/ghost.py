@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,8 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual.expand_tabs import expand_text_tabs_from_widths, get_tab_widths
+
+_WORD = re.compile(r"\s*(\w+|[^\w\s]+)")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Ghost:
     text: str
     location: tuple[int, int]
     is_growing: bool = False
+    spans: tuple[tuple[int, int, str], ...] = ()
 
     def grown(self, more: str) -> Ghost:
         return replace(self, text=self.text + more)
@@ -30,7 +34,20 @@ class Ghost:
         if not self.text.startswith(typed):
             return None
         rest = self.text[len(typed) :]
-        return replace(self, text=rest, location=location) if rest or self.is_growing else None
+        if not rest and not self.is_growing:
+            return None
+        moved = ((max(start - len(typed), 0), end - len(typed), name) for start, end, name in self.spans)
+        return replace(self, text=rest, location=location, spans=tuple(span for span in moved if span[1] > 0))
+
+    def next_word(self) -> str:
+        """Its first word or run of other characters, with the white space before it."""
+        match = _WORD.match(self.text)
+        return match[0] if match else self.text
+
+    def next_line(self) -> str:
+        """The rest of its first line; when it starts with a newline, that and the line after it."""
+        end = self.text.find("\n", 1)
+        return self.text if end < 0 else self.text[:end]
 
 
 def ghost_rows(

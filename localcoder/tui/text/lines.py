@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual._cells import cell_len
 from textual.document._document import Document, EditResult, Location
@@ -36,6 +36,8 @@ class LineDocument(Document):
         self._newline = newline_of(text)  # type: ignore[assignment]
         self._lines = text.split(self._newline)
         self._widest: int | None = None
+        self.on_replaced: Callable[[int, int, Sequence[str], Sequence[str]], None] | None = None
+        """Told of each change: row, column, and the pieces between newlines before and after it."""
 
     def normalised(self, text: str) -> str:
         """`text` with whatever ends its lines replaced by this document's newline."""
@@ -50,12 +52,15 @@ class LineDocument(Document):
         before = removed[0][:top_column] if removed else ""
         # Deleting the last line gives an end one row below it.
         after = removed[-1][bottom_column:] if bottom_row < len(lines) else ""
-        inserted = text.split(self._newline)
+        pieces = text.split(self._newline)
+        inserted = pieces.copy()
         inserted[0] = before + inserted[0]
         end_column = len(inserted[-1])
         inserted[-1] += after
         lines[top_row : bottom_row + 1] = inserted
         self._track_widest(removed, inserted)
+        if self.on_replaced:
+            self.on_replaced(top_row, top_column, replaced.split(self._newline), pieces)
         return EditResult((top_row + len(inserted) - 1, end_column), replaced)
 
     def get_text_range(self, start: Location, end: Location) -> str:

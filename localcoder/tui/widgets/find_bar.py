@@ -1,0 +1,115 @@
+"""Find and replace, in one line below the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from localcoder.tui.text.search import Query
+
+
+class FindBar(Horizontal):
+    """Says what to find; whoever has the text does the finding and calls `show_count`."""
+
+    DEFAULT_CSS: ClassVar[str] = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close"),
+        Binding("up", "step(-1)", "Previous", show=False),
+        Binding("down", "step(1)", "Next", show=False),
+        Binding("alt+x", "toggle_regex", "Regex"),
+        Binding("alt+a", "replace_all", "Replace all"),
+    ]
+
+    @dataclass
+    class Changed(Message):
+        """Another text to look for."""
+
+        query: Query
+
+    @dataclass
+    class Step(Message):
+        """Go to the next (1) or the previous (-1) match."""
+
+        by: int
+
+    @dataclass
+    class Replace(Message):
+        """Replace the match at the cursor, or all."""
+
+        replacement: str
+        everywhere: bool
+
+    class Closed(Message):
+        """Back to the text."""
+
+    is_regex = False
+
+    def compose(self) -> ComposeResult:
+        yield Static("Find", classes="label")
+        yield Input(id="find", compact=True)
+        yield Static("Replace by", classes="label replace")
+        yield Input(id="replacement", classes="replace", compact=True)
+        yield Static(id="count", markup=False)
+
+    @property
+    def query_wanted(self) -> Query:
+        return Query(self.query_one("#find", Input).value, self.is_regex)
+
+    def open(self, text: str = "", *, with_replace: bool = False) -> None:
+        """Show the bar with `text` (or what was looked for last) to find."""
+        self.add_class("-open")
+        self.set_class(with_replace, "-replace")
+        find = self.query_one("#find", Input)
+        if text:
+            find.value = text
+        find.focus()
+        find.select_all()
+        self.post_message(self.Changed(self.query_wanted))
+
+    def action_close(self) -> None:
+        self.remove_class("-open")
+        self.post_message(self.Closed())
+
+    def action_step(self, by: int) -> None:
+        self.post_message(self.Step(by))
+
+    def action_toggle_regex(self) -> None:
+        self.is_regex = not self.is_regex
+        self.post_message(self.Changed(self.query_wanted))
+
+    def action_replace_all(self) -> None:
+        if self.has_class("-replace"):
+            self.post_message(self.Replace(self.query_one("#replacement", Input).value, everywhere=True))
+
+    def show_count(self, index: int | None, count: int, problem: str = "") -> None:
+        """`index` counts from 0; None when the cursor is on no match."""
+        mode = "regex, alt+x for text" if self.is_regex else "alt+x for regex"
+        place = problem or (f"{index + 1} of {count}" if index is not None and count else f"{count} found")
+        self.query_one("#count", Static).update(f"{place} · {mode}")
+
+    @on(Input.Changed, "#find")
+    def _changed(self) -> None:
+        self.post_message(self.Changed(self.query_wanted))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.input.id == "find":
+            self.post_message(self.Step(1))
+        else:
+            self.post_message(self.Replace(event.value, everywhere=False))
+
+    def on_key(self, event: events.Key) -> None:
+        # Tab goes back and forth between the two fields and nowhere else.
+        if event.key in ("tab", "shift+tab") and self.has_class("-replace"):
+            event.stop()
+            event.prevent_default()
+            other = "#find" if self.query_one("#replacement").has_focus else "#replacement"
+            self.query_one(other).focus()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from localcoder.tui.text.languages import by_name
+from localcoder.tui.text.typing_aids import Typed, character, indent_unit, is_empty_pair, new_line, toggle_comment
+
+PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "language", "typed"),
+    [
+        ("    x = 1", "", PYTHON, Typed("\n    ")),
+        ("def f():", "", PYTHON, Typed("\n    ")),
+        ("if x:  # why", "", PYTHON, Typed("\n    ")),
+        ("        return x", "", PYTHON, Typed("\n    ")),
+        ("f(", ")", PYTHON, Typed("\n    \n", back=1)),
+        ("  g({", "})", C, Typed("\n      \n  ", back=3)),
+        ("int main() {", "", C, Typed("\n    ")),
+        ("def call", "", RUBY, Typed("\n    ")),
+        ("items.each do |item|", "", RUBY, Typed("\n    ")),
+        ("label:", "", C, Typed("\n")),
+    ],
+)
+def test_enter(before: str, after: str, language: object, typed: Typed) -> None:
+    assert new_line(before, after, "    ", language) == typed  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "after", "typed"),
+    [
+        ("(", "f", "", Typed("()", back=1)),
+        ("(", "f", "x", Typed("(")),
+        (")", "f(", ")", Typed("", back=-1)),
+        ('"', "x = ", "", Typed('""', back=1)),
+        ('"', 'x = "a', '"', Typed("", back=-1)),
+        ("'", "don", "", Typed("'")),
+        ("'", 's = "it', '"', Typed("'")),
+        ("{", "x ", ")", Typed("{}", back=1)),
+    ],
+)
+def test_a_character(key: str, before: str, after: str, typed: Typed) -> None:
+    assert character(key, before, after) == typed
+
+
+def test_empty_pairs() -> None:
+    assert is_empty_pair("f(", ")")
+    assert not is_empty_pair("f(", "]")
+    assert not is_empty_pair("", ")")
+
+
+def test_comments_go_and_come() -> None:
+    lines = ["    a", "", "        b"]
+    commented = toggle_comment(lines, PYTHON)
+    assert commented == ["    # a", "", "    #     b"]
+    assert toggle_comment(commented, PYTHON) == lines
+    assert toggle_comment(["#a", "b"], PYTHON) == ["# #a", "# b"]
+    assert toggle_comment(["<p>"], HTML) == ["<!-- <p> -->"]
+    assert toggle_comment(["<!-- <p> -->"], HTML) == ["<p>"]
+    assert toggle_comment(["{}"], JSON) == ["{}"]
+
+
+def test_the_step_of_indentation_is_the_text_s_own() -> None:
+    assert indent_unit(["a", "  b", "    c", "  d"], 4) == "  "
+    assert indent_unit(["a", "\tb"], 4) == "\t"
+    assert indent_unit([], 3) == "   "
