@@ -15,11 +15,12 @@ from localcoder.engine.api import Engine
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--model", metavar="MODEL", help="A model's name, or the path of a GGUF file.")
 def command(file: Path | None = None, model: str | None = None) -> None:
+    from localcoder import settings
     from localcoder.tui.app import LocalcoderApp
     from localcoder.tui.files import TextFile, read_text_file
 
     content = read_text_file(file) if file else TextFile("")
-    LocalcoderApp(_make_engine, content, file, model=model).run()
+    LocalcoderApp(_make_engine, content, file, model=model, settings=settings.load()).run()
 
 
 def _make_engine(model: str | None) -> Engine:

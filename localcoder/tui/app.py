@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import BindingType
 
+from localcoder.settings import Settings
 from localcoder.tui.commands import bindings
 from localcoder.tui.engines import EngineFactory, EngineHost
 from localcoder.tui.files import TextFile
@@ -29,8 +30,12 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         path: Path | None = None,
         *,
         model: str | None = None,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        self.theme = self.settings.theme if self.settings.theme in self.available_themes else "textual-dark"
+        model = model or self.settings.model or None
         self.engines = EngineHost(engine_factory, model)
         self._content = content or TextFile("")
         self._path = path

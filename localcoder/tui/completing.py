@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 
 from textual.dom import DOMNode
 from textual.timer import Timer
 from textual.worker import Worker
 
-from localcoder.completion.complete import Completion, Options, TextDelta, complete
-from localcoder.engine.api import Progress
+from localcoder.completion.complete import Completion, Options, TextDelta, build_prompt, complete
+from localcoder.completion.document import Document
+from localcoder.engine.api import Progress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.pacing import Pause
@@ -18,6 +20,11 @@ from localcoder.tui.status import Status
 from localcoder.tui.widgets.editor import Editor
 
 _WORKERS = "completion"
+_READING = "reading ahead"
+
+
+_ALTERNATIVE_TEMPERATURE = 0.7
+_TRIES = 3
 
 
 class Completing:
@@ -31,6 +38,7 @@ class Completing:
         self,
         owner: DOMNode,
         engines: EngineHost,
+        options: Options,
         *,
         show_status: Callable[[Status], None],
         show_error: Callable[[LocalcoderError], None],
@@ -39,21 +47,42 @@ class Completing:
         self._owner = owner
         self._engines = engines
         self._show_status = show_status
+        self._status = Status()
         self._show_error = show_error
         self._model_loaded = model_loaded
         self._pause = Pause()
         self._timer: Timer | None = None
         self._worker: Worker[None] | None = None
+        self._found: list[Completion] = []
+        self._shown = 0
+        self._place: tuple[Editor, Document] | None = None
         self.is_automatic = True
-        self.options = Options()
+        self.options = options
         self.last: Completion | None = None
         """The newest finished completion."""
+        self.last_document: Document | None = None
+        """What it completed."""
 
     def ask(self, editor: Editor) -> None:
         """Complete at the cursor, now. Ends what runs."""
         self.stop()
         editor.clear_ghost()
-        self._worker = self._owner.run_worker(self._run(editor), group=_WORKERS, exclusive=True, exit_on_error=False)
+        self._found = []
+        self._place = (editor, editor.snapshot())
+        self._start(self._complete(editor, self._place[1], self.options.sampling))
+
+    def alternative(self, editor: Editor, step: int) -> None:
+        """Show the next (1) or the previous (-1) suggestion for this place; after the last one, ask for another."""
+        if self.is_running or not self._is_at_place(editor):
+            if not self.is_running:
+                self.ask(editor)
+            return
+        wanted = self._shown + step
+        if wanted < len(self._found):
+            self._show(editor, wanted % len(self._found))
+        else:
+            editor.put_ghost(None)
+            self._start(self._another(editor))
 
     def edited(self, editor: Editor, *, followed_ghost: bool) -> None:
         """The text changed: end what runs, unless the change is what it suggests, and wait for a pause."""
@@ -63,13 +92,17 @@ class Completing:
         if self.is_automatic:
             self._timer = self._owner.set_timer(self._pause.seconds, lambda: self._pause_ended(editor))
 
+    def read_ahead(self, editor: Editor) -> None:
+        """Load the model, and read what stands around the cursor, before anyone asks."""
+        self._owner.run_worker(self._warm(editor), group=_READING, exclusive=True, exit_on_error=False)
+
     def stop(self) -> None:
         """End what runs and what waits."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
         if self.is_running:
-            self._show_status(Status())
+            self._tell(Status())
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
@@ -78,41 +111,107 @@ class Completing:
     def is_running(self) -> bool:
         return self._worker is not None and not self._worker.is_finished
 
+    def _start(self, work: Coroutine[None, None, object]) -> None:
+        self._worker = self._owner.run_worker(self._guarded(work), group=_WORKERS, exclusive=True, exit_on_error=False)
+
     def _pause_ended(self, editor: Editor) -> None:
         self._timer = None
-        if editor.has_focus and editor.selection.is_empty and editor.document.line_count + len(editor.document[0]) > 1:
+        if editor.has_focus and editor.selection.is_empty and not editor.is_blank:
             self.ask(editor)
 
-    async def _run(self, editor: Editor) -> None:
-        status = Status("reading" if self._engines.info else "loading")
-        self._show_status(status)
+    def _is_at_place(self, editor: Editor) -> bool:
+        if self._place is None or not self._found:
+            return False
+        owner, document = self._place
+        return owner is editor and editor.snapshot() == document
+
+    async def _guarded(self, work: Coroutine[None, None, object]) -> None:
         try:
+            await work
+        except LocalcoderError as error:
+            self._failed(error)
+
+    def _failed(self, error: LocalcoderError) -> None:
+        self._tell(Status("failed", reason=error.what))
+        self._show_error(error)
+
+    def _tell(self, status: Status) -> None:
+        self._status = status
+        self._show_status(status)
+
+    async def _warm(self, editor: Editor) -> None:
+        try:
+            if self._engines.info is None and not self.is_running:
+                self._tell(Status("loading"))
             engine = await self._engines.engine()
             self._model_loaded()
-            updates = complete(editor.snapshot(), engine, self.options)
+            if self._status.phase == "loading":
+                self._tell(Status())
+            ids = await build_prompt(editor.snapshot(), engine, await engine.info(), self.options)
+            await engine.warm(ids)
+        except LocalcoderError as error:
+            self._failed(error)
+
+    async def _complete(self, editor: Editor, document: Document, sampling: Sampling) -> Completion | None:
+        self._tell(Status("reading" if self._engines.info else "loading"))
+        engine = await self._engines.engine()
+        self._model_loaded()
+        self._tell(Status("reading"))
+        updates = complete(document, engine, replace(self.options, sampling=sampling, logprobs=True))
+        done = None
+        try:
             async with aclosing(updates):  # type: ignore[type-var]
                 async for update in updates:
                     match update:
                         case Progress():
-                            self._show_status(Status("reading", update))
+                            self._tell(Status("reading", update))
                         case TextDelta(text) if editor.ghost is None:
                             editor.show_ghost(text, is_growing=True)
-                            self._show_status(Status("writing"))
+                            self._tell(Status("writing"))
                         case TextDelta(text):
                             editor.grow_ghost(text)
                         case Completion():
-                            self._finished(editor, update)
-        except LocalcoderError as error:
+                            done = update
+        finally:
             editor.finish_ghost()
-            self._show_status(Status("failed", reason=error.what))
-            self._show_error(error)
+        if done is not None:
+            self._finished(editor, document, done)
+        return done
 
-    def _finished(self, editor: Editor, completion: Completion) -> None:
+    async def _another(self, editor: Editor) -> None:
+        """One more suggestion, drawn at random until it differs from those that there are."""
+        assert self._place is not None
+        document = self._place[1]
+        known = {completion.text for completion in self._found}
+        for attempt in range(_TRIES):
+            sampling = Sampling(
+                temperature=max(self.options.sampling.temperature, _ALTERNATIVE_TEMPERATURE + 0.2 * attempt),
+                top_p=0.95,
+                seed=len(self._found) + attempt * 1000,
+            )
+            made = await self._complete(editor, document, sampling)
+            if made is None or made.text.strip() == "" or made.text not in known:
+                return
+            self._found.pop()
+            editor.put_ghost(None)
+        self._show(editor, 0)
+
+    def _finished(self, editor: Editor, document: Document, completion: Completion) -> None:
         self._pause.measured(completion.stats.first_token_s)
         if completion.text.strip():
-            self.last = completion
-            editor.finish_ghost()
-            self._show_status(Status("done", stats=completion.stats))
+            self.last, self.last_document = completion, document
+            self._found.append(completion)
+            self._shown = len(self._found) - 1
+            self._show_done()
         else:
             editor.put_ghost(None)
-            self._show_status(Status("done", stats=completion.stats, reason="nothing to add here"))
+            self._tell(Status("done", stats=completion.stats, reason="nothing to add here"))
+
+    def _show(self, editor: Editor, index: int) -> None:
+        self._shown = index
+        editor.show_ghost(self._found[index].text)
+        self._show_done()
+
+    def _show_done(self) -> None:
+        count = f"{self._shown + 1} of {len(self._found)}" if len(self._found) > 1 else ""
+        self._tell(Status("done", stats=self._found[self._shown].stats, reason=count))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from textual.events import Paste
+
 from localcoder.errors import LocalcoderError
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
@@ -180,3 +182,59 @@ async def test_the_ghost_near_the_lower_edge_is_scrolled_into_view() -> None:
         await pilot.pause()
         await pilot.press("f5")
         await until(pilot, lambda: "three" in screen_text(app))
+
+
+async def test_alternatives_are_asked_for_and_come_back() -> None:
+    engine = FakeEngine(["first", "first", "second"])
+    app = make_app(engine, "\n")
+    async with app.run_test() as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "first" and "tok/s" in screen_text(app))
+        await pilot.pause(0.1)
+        await pilot.press("f8")
+        await until(pilot, lambda: ghost_text(app) == "second" and "2 of 2" in screen_text(app))
+        assert len(engine.requests) == 3
+        assert engine.requests[-1].sampling.temperature > 0
+        await pilot.press("f7")
+        await until(pilot, lambda: ghost_text(app) == "first" and "1 of 2" in screen_text(app))
+        await pilot.press("f8", "tab")
+        assert edit_screen(app).editor.text == "second\n"
+
+
+async def test_the_length_of_suggestions_can_be_changed() -> None:
+    engine = FakeEngine(["one\ntwo"])
+    app = make_app(engine, "\n")
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("alt+m", "alt+m")
+        await until(pilot, lambda: "one line" in screen_text(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "one")
+
+
+async def test_nothing_comes_by_itself_when_that_is_off() -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine)
+    async with app.run_test() as pilot:
+        await pilot.press("f6", "a")
+        await pilot.pause(0.6)
+        assert engine.requests == []
+
+
+async def test_what_is_pasted_is_read_before_anyone_asks() -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine)
+    async with app.run_test() as pilot:
+        await pilot.press("f6")
+        await until(pilot, lambda: engine.warmed)
+        read_before = len(engine.warmed)
+        app.screen.focused.post_message(Paste("def f():\n"))  # type: ignore[union-attr]
+        await until(pilot, lambda: len(engine.warmed) > read_before)
+        assert len(engine.warmed[-1]) >= len("def f():\n")
+
+
+async def test_white_space_alone_is_not_suggested() -> None:
+    app = make_app(FakeEngine(["  "]), "a\n")
+    async with app.run_test() as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: "nothing to add here" in screen_text(app))
+        assert ghost_text(app) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +12,11 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, TextArea
 
+from localcoder.completion.complete import Options
+from localcoder.completion.stopping import MODES
+from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
+from localcoder.settings import Settings
 from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.completing import Completing
@@ -49,6 +54,7 @@ class EditScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TitleBar()
         editor = Editor(self._saved.text, path=self._path, id="editor")
+        self._configure(editor)
         editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
         yield editor
         yield FindBar()
@@ -59,15 +65,18 @@ class EditScreen(Screen[None]):
         self._completing = Completing(
             self,
             self.app.engines,
+            _options(self.app.settings),
             show_status=self._show_status,
             show_error=self._show_error,
             model_loaded=self._show_model,
         )
+        self._completing.is_automatic = self.app.settings.automatic
         self._searching = Searching(self.query_one(FindBar))
         self._show_model()
         self._show_file()
         self._show_place()
         self.editor.focus()
+        self.call_after_refresh(self._completing.read_ahead, self.editor)
 
     @property
     def editor(self) -> Editor:
@@ -83,6 +92,10 @@ class EditScreen(Screen[None]):
     def _edited(self, event: Editor.Edited) -> None:
         self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
         self._show_file()
+
+    @on(Editor.Pasted)
+    def _pasted(self, event: Editor.Pasted) -> None:
+        self._completing.read_ahead(event.editor)
 
     @on(Editor.GhostGone)
     def _ghost_gone(self) -> None:
@@ -139,6 +152,22 @@ class EditScreen(Screen[None]):
 
     def action_complete(self) -> None:
         self._completing.ask(self.editor)
+
+    def action_alternative(self, step: int) -> None:
+        self._completing.alternative(self.editor, step)
+
+    def action_cycle_mode(self) -> None:
+        options = self._completing.options
+        mode = MODES[(MODES.index(options.mode) + 1) % len(MODES)]
+        self._completing.options = replace(options, mode=mode)
+        self.notify(f"Suggestions are now: {_MODE_NAMES[mode]}.", timeout=3)
+        self._show_place()
+
+    def action_toggle_automatic(self) -> None:
+        self._completing.is_automatic = not self._completing.is_automatic
+        self._completing.stop()
+        how = "come after a pause" if self._completing.is_automatic else "come on ^space or F5 only"
+        self.notify(f"Suggestions now {how}.", timeout=3)
 
     def action_copy(self) -> None:
         editor = self.editor
@@ -222,8 +251,29 @@ class EditScreen(Screen[None]):
 
     def _show_place(self) -> None:
         row, column = self.editor.cursor_location
-        newline = {"\r\n": " · CRLF", "\r": " · CR"}.get(self.editor.document.newline, "")
-        self.query_one(StatusLine).show_place(row + 1, column + 1, self.editor.known_language.label + newline)
+        newline = {"\r\n": "CRLF", "\r": "CR"}.get(self.editor.document.newline, "")
+        mode = self._completing.options.mode
+        details = [self.editor.known_language.label, newline, mode if mode != self.app.settings.mode else ""]
+        self.query_one(StatusLine).show_place(row + 1, column + 1, " · ".join(filter(None, details)))
+
+    def _configure(self, editor: Editor) -> None:
+        settings = self.app.settings
+        editor.soft_wrap = settings.soft_wrap
+        editor.show_line_numbers = settings.line_numbers
+        editor.closes_brackets = settings.close_brackets
+
+
+_MODE_NAMES = {"line": "one line", "block": "one block", "free": "as long as the model likes"}
+
+
+def _options(settings: Settings) -> Options:
+    """How the settings want completions to be made."""
+    return Options(
+        mode=settings.mode,
+        max_tokens=settings.max_tokens,
+        sampling=Sampling(temperature=settings.temperature),
+        logprobs=True,
+    )
 
 
 def _place(answer: str) -> tuple[Path, bool]:

@@ -139,12 +139,13 @@ class CodeArea(TextArea):
         self._spans = self._highlighter.spans(info[top][0], info[bottom][0])
 
     def render_line(self, y: int) -> Strip:
-        if self._is_blank and self.placeholder:
+        if self.is_blank and self.placeholder:
             return super().render_line(y)
         return self._row(y + self.scroll_offset.y)
 
     @property
-    def _is_blank(self) -> bool:
+    def is_blank(self) -> bool:
+        """Nothing is written yet."""
         return self.document.line_count == 1 and not self.document[0]
 
     def _row(self, row: int) -> Strip:
