@@ -12,22 +12,18 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from converters import ggml
-from converters.checkpoint import SourceTensor
+from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
 from converters.output import PendingFile, require_space, sha256_of, sync_directory
 from converters.plan import Plan, PlannedTensor
-
-BLOCK_VALUES = 1 << 19
-"""Values that a thread handles at a time: 2 MiB as float32, a fraction of a second in the slowest type."""
+from converters.rows import Reader, ShardSource, read_rows, row_blocks, scratch
 
 _EVENT_S = 0.1
 _MAX_F16 = 65504.0
@@ -53,35 +49,6 @@ class Written:
     sha256: str
 
 
-class ShardSource(Protocol):
-    """Where a shard's bytes come from. The hub's implementation fetches before and may delete after."""
-
-    def open(self, shard: str) -> AbstractContextManager[Path]:
-        """The shard as a file on disk, for as long as the context lasts."""
-        ...
-
-
-class LocalShards:
-    """Shards that lie in a directory, and stay there."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def open(self, shard: str) -> AbstractContextManager[Path]:
-        return _Present(self._directory / shard)
-
-
-class _Present(AbstractContextManager[Path]):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-
 def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress, None, tuple[Written, ...]]:
     """Convert; yields progress a few times a second and returns the files. `threads` 0 means one a core.
 
@@ -100,7 +67,7 @@ def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress
         for planned in plan.files:
             pending.append(PendingFile(planned.path, planned.size_bytes))
             pending[-1].write_at(0, planned.header)
-        yield from _convert(_jobs(plan, pending), plan.importance, shards, threads or _cores())
+        yield from _convert(_jobs(plan, pending), plan.importance, shards, threads or cores())
         digests = yield from _hash(pending)
         for file, digest in zip(pending, digests, strict=True):
             file.commit(digest)
@@ -143,7 +110,7 @@ def _convert(
     executor = ThreadPoolExecutor(threads, thread_name_prefix="convert")
     try:
         for shard, tensors in jobs.items():
-            with shards.open(shard) as path, _Reader(path) as reader:
+            with shards.open(shard) as path, Reader(path) as reader:
                 waiting: deque[Future[int]] = deque()
                 blocks = (block for job in tensors for block in _blocks(job, importance, reader, stop))
                 for block in blocks:
@@ -176,7 +143,7 @@ class _Block:
     """Some rows of one tensor: read, check, quantize for each target, write."""
 
     def __init__(
-        self, job: _Job, first_row: int, rows: int, weights: np.ndarray | None, reader: _Reader, stop: threading.Event
+        self, job: _Job, first_row: int, rows: int, weights: np.ndarray | None, reader: Reader, stop: threading.Event
     ) -> None:
         self._job, self._first_row, self._rows = job, first_row, rows
         self._weights, self._reader, self._stop = weights, reader, stop
@@ -185,7 +152,6 @@ class _Block:
         if self._stop.is_set():
             return 0
         source, columns = self._job.source, self._job.source.shape[-1]
-        row_size = source.size_bytes // max(1, source.size_bytes // (columns * _ITEM[source.dtype]))
         values = read_rows(self._reader, source, self._first_row, self._rows)
         made: dict[str, npt.NDArray[np.uint8]] = {}
         for tensor, file in self._job.targets:
@@ -196,40 +162,13 @@ class _Block:
             file.write_at(
                 tensor.offset + self._first_row * ggml.row_bytes(tensor.type, columns), made[tensor.type].data
             )
-        return self._rows * row_size
+        return self._rows * columns * ITEM_BYTES[source.dtype]
 
 
-def _blocks(
-    job: _Job, importance: Mapping[str, np.ndarray], reader: _Reader, stop: threading.Event
-) -> Iterator[_Block]:
-    shape = job.source.shape
-    rows = int(np.prod(shape[:-1], dtype=np.int64))
-    step = max(1, BLOCK_VALUES // shape[-1])
-    weights = importance.get(job.targets[0][0].name) if len(shape) > 1 else None
-    for first in range(0, rows, step):
-        yield _Block(job, first, min(step, rows - first), weights, reader, stop)
-
-
-_ITEM = {"F32": 4, "F16": 2, "BF16": 2}
-_local = threading.local()
-
-
-def read_rows(reader: _Reader, source: SourceTensor, first_row: int, rows: int) -> npt.NDArray[np.float32]:
-    """Rows as float32 [rows × columns], in a buffer that the thread's next call reuses. Refuses NaN and infinity."""
-    columns = source.shape[-1]
-    size = rows * columns * _ITEM[source.dtype]
-    values = _buffer("values", rows * columns * 4).view(np.float32)
-    raw = values.view(np.uint8) if source.dtype == "F32" else _buffer("raw", size)
-    reader.read_into(raw, source.offset + first_row * columns * _ITEM[source.dtype])
-    if source.dtype != "F32":
-        ggml.to_float(source.dtype, raw, values)
-    # min and max are NaN if any value is, at a tenth of what looking at each value costs.
-    if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        raise ConvertError(
-            f"{source.shard}: {source.name} holds NaN or infinite values.",
-            "The checkpoint is damaged, or its training failed.",
-        )
-    return values.reshape(rows, columns)
+def _blocks(job: _Job, importance: Mapping[str, np.ndarray], reader: Reader, stop: threading.Event) -> Iterator[_Block]:
+    weights = importance.get(job.targets[0][0].name) if len(job.source.shape) > 1 else None
+    for first, rows in row_blocks(job.source.shape):
+        yield _Block(job, first, rows, weights, reader, stop)
 
 
 def _quantize(
@@ -242,58 +181,10 @@ def _quantize(
         raise ConvertError(
             f"{tensor.source.name} has values that F16 cannot hold (beyond ±65,504).", "Convert to BF16 or F32 instead."
         )
-    out = _buffer(tensor.type, size)
+    out = scratch(tensor.type, size)
     if ggml.quantize(tensor.type, values, out, weights) != size or not ggml.is_valid(tensor.type, out):
         raise ConvertError(f"{tensor.source.name} cannot be stored as {tensor.type}.", "Choose another type with -t.")
     return out
-
-
-def _buffer(key: str, size: int) -> npt.NDArray[np.uint8]:
-    """Scratch memory of this thread, grown as needed and used again."""
-    buffers: dict[str, npt.NDArray[np.uint8]] = _local.__dict__.setdefault("buffers", {})
-    if key not in buffers or buffers[key].nbytes < size:
-        buffers[key] = np.empty(size, np.uint8)
-    return buffers[key][:size]
-
-
-class _Reader:
-    """Positioned reads from one file, from any thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._name = path.name
-        self._lock = threading.Lock()
-        try:
-            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise ConvertError(f"{path}: {error.strerror or error}.", exit_code=2) from None
-
-    def __enter__(self) -> _Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-    def read_into(self, out: npt.NDArray[np.uint8], offset: int) -> None:
-        view = memoryview(out.data).cast("B")
-        try:
-            while view:
-                count = self._read(view, offset)
-                if count <= 0:
-                    raise ConvertError(
-                        f"{self._name} became shorter while it was read.", "Leave it alone and try again."
-                    )
-                offset, view = offset + count, view[count:]
-        except OSError as error:
-            raise ConvertError(f"{self._name}: {error.strerror or error}.", "The disk may be failing.") from None
-
-    def _read(self, view: memoryview, offset: int) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._fd, [view], offset)
-        with self._lock:
-            os.lseek(self._fd, offset, os.SEEK_SET)
-            data = os.read(self._fd, len(view))
-        view[: len(data)] = data
-        return len(data)
 
 
 def _hash(pending: Sequence[PendingFile]) -> Generator[Progress, None, list[str]]:
@@ -318,5 +209,6 @@ def _make_directory(folder: Path) -> None:
         ) from None
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many threads can run at once."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

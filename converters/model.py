@@ -13,6 +13,7 @@ from converters import metadata as general
 from converters import starcoder2, tokenizer
 from converters.checkpoint import Checkpoint, SourceTensor
 from converters.errors import ConvertError
+from converters.imatrix import ImportanceMatrix, require_fitting
 from converters.plan import Plan, PlannedOutput, plan_files
 from converters.recipes import RECIPES, Recipe, needs_imatrix, tensor_type
 from converters.starcoder2 import Shape
@@ -51,41 +52,60 @@ def find_recipe(name: str) -> Recipe:
     return recipe
 
 
-def recipe_types(model: Model, recipe: Recipe, *, imatrix: bool) -> dict[str, str]:
-    """GGUF name → type of every tensor."""
-    return {
-        name: tensor_type(
+@dataclass(frozen=True)
+class Mixture:
+    """What one output is made of: `label` names it in the file's name, `types` is by GGUF name."""
+
+    label: str
+    file_type: int
+    types: Mapping[str, str] = field(repr=False)
+
+
+def recipe_mixture(model: Model, recipe: Recipe, imatrix: ImportanceMatrix | None = None) -> Mixture:
+    """A recipe on this model. ConvertError (exit code 2) if llama-quantize would refuse it without a matrix."""
+    types = {}
+    for name, source in model.sources.items():
+        types[name] = tensor_type(
             recipe,
             name,
             source.shape,
             layers=model.shape.layers,
             gqa=model.shape.gqa,
             tied=model.tied,
-            imatrix=imatrix,
+            imatrix=imatrix is not None,
         )
-        for name, source in model.sources.items()
-    }
+        if needs_imatrix(recipe.name, name, types[name]) and (imatrix is None or name not in imatrix.weights):
+            without = f"and {imatrix.name} says nothing of {name}" if imatrix else ""
+            raise ConvertError(
+                f"{recipe.name} needs an importance matrix {without}".rstrip() + ".",
+                "Make one with `localcoder calibrate` and give it with --imatrix.",
+                exit_code=2,
+            )
+    return Mixture(recipe.name, recipe.file_type, types)
 
 
-def plan_model(model: Model, recipes: Sequence[Recipe], out: Path, *, split_max_bytes: int = 0) -> Plan:
-    """Plan one output for each recipe.
+def plan_model(
+    model: Model,
+    mixtures: Sequence[Mixture],
+    out: Path,
+    *,
+    imatrix: ImportanceMatrix | None = None,
+    split_max_bytes: int = 0,
+) -> Plan:
+    """Plan one output for each mixture.
 
-    `out` is a directory, for `DIR/NAME-TYPE.gguf`, or a path that ends in .gguf, for a single output.
+    `out` is a directory, for `DIR/NAME-LABEL.gguf`, or a path that ends in .gguf, for a single output.
     """
+    if imatrix:
+        require_fitting(imatrix, {name: source.shape for name, source in model.sources.items()})
     outputs = []
-    for recipe in {recipe.name: recipe for recipe in recipes}.values():
-        types = recipe_types(model, recipe, imatrix=False)
-        for name, type_name in types.items():
-            if needs_imatrix(recipe.name, name, type_name):
-                raise ConvertError(
-                    f"{recipe.name} needs an importance matrix.",
-                    "Make one with `localcoder calibrate` and give it with --imatrix.",
-                    exit_code=2,
-                )
-        path = output_path(out, model.checkpoint.name, recipe.name, alone=len({r.name for r in recipes}) == 1)
-        files = plan_files(path, model.sources, types, _key_writer(model, recipe.file_type), split_max_bytes)
-        outputs.append(PlannedOutput(recipe.name, files))
-    return Plan(tuple(outputs))
+    for mixture in mixtures:
+        path = output_path(out, model.checkpoint.name, mixture.label, alone=len(mixtures) == 1)
+        keys = _KeyWriter(model, mixture.file_type, imatrix)
+        outputs.append(
+            PlannedOutput(mixture.label, plan_files(path, model.sources, mixture.types, keys, split_max_bytes))
+        )
+    return Plan(tuple(outputs), imatrix.weights if imatrix else {})
 
 
 def output_path(out: Path, name: str, label: str, *, alone: bool) -> Path:
@@ -103,14 +123,11 @@ def output_path(out: Path, name: str, label: str, *, alone: bool) -> Path:
     return out
 
 
-def _key_writer(model: Model, file_type: int) -> _KeyWriter:
-    return _KeyWriter(model, file_type)
-
-
 @dataclass(frozen=True)
 class _KeyWriter:
     model: Model
     file_type: int
+    imatrix: ImportanceMatrix | None
 
     def __call__(self, writer: GGUFWriter) -> None:
         general.add_keys(writer, self.model.metadata)
@@ -118,3 +135,9 @@ class _KeyWriter:
         writer.add_file_type(self.file_type)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         tokenizer.add_keys(writer, self.model.vocabulary)
+        if self.imatrix:
+            writer.add_string("quantize.imatrix.file", self.imatrix.name)
+            if self.imatrix.datasets:
+                writer.add_string("quantize.imatrix.dataset", self.imatrix.datasets[0])
+            writer.add_uint32("quantize.imatrix.entries_count", len(self.imatrix.weights))
+            writer.add_uint32("quantize.imatrix.chunks_count", self.imatrix.chunks)

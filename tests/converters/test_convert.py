@@ -11,16 +11,18 @@ import pytest
 from gguf import GGUFReader, dequantize
 
 from converters.checkpoint import open_checkpoint
-from converters.convert import LocalShards, Progress, run
+from converters.convert import Progress, run
 from converters.errors import ConvertError
-from converters.model import find_recipe, plan_model, read_model
+from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.plan import Plan, refuse_overwriting
+from converters.rows import LocalShards
 
 Make = Callable[..., Path]
 
 
 def plan(checkpoint: Path, out: Path, *types: str) -> Plan:
-    return plan_model(read_model(open_checkpoint(checkpoint)), [find_recipe(t) for t in types], out)
+    model = read_model(open_checkpoint(checkpoint))
+    return plan_model(model, [recipe_mixture(model, find_recipe(t)) for t in types], out)
 
 
 def convert(checkpoint: Path, out: Path, *types: str) -> list[Progress]:

@@ -13,10 +13,14 @@ import pytest
 from gguf import GGUFReader
 
 from converters.checkpoint import open_checkpoint
-from converters.convert import LocalShards, run
-from converters.model import find_recipe, plan_model, read_model
+from converters.convert import run
+from converters.errors import ConvertError
+from converters.gguf_file import read_gguf
+from converters.imatrix import read_imatrix
+from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.plan import PlannedFile
 from converters.recipes import RECIPES, tensor_type
+from converters.rows import LocalShards
 
 FIM = {"fim_pre": 1, "fim_suf": 3, "fim_mid": 2, "fim_pad": 4, "fim_rep": 5, "fim_sep": 6}
 
@@ -32,8 +36,9 @@ def load(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def convert(checkpoint: Path, out: Path, types: list[str]) -> dict[str, PlannedFile]:
-    plan = plan_model(read_model(open_checkpoint(checkpoint)), [find_recipe(t) for t in types], out)
+def convert(checkpoint: Path, out: Path, types: list[str], imatrix: Path | None = None) -> dict[str, PlannedFile]:
+    model, matrix = read_model(open_checkpoint(checkpoint)), read_imatrix(imatrix) if imatrix else None
+    plan = plan_model(model, [recipe_mixture(model, find_recipe(t), matrix) for t in types], out, imatrix=matrix)
     for _ in run(plan, LocalShards(checkpoint)):
         pass
     return {output.type: output.files[0] for output in plan.outputs}
@@ -63,13 +68,9 @@ def test_as_llama_cpp_converts(tiny: Path, shared: Path, tmp_path: Path) -> None
     golden = load(shared / "golden" / f"{tiny.name}-convert.json")["outtypes"]
     files = convert(tiny, tmp_path, list(golden))
     for name, entry in golden.items():
-        reader = GGUFReader(files[name.upper()].path)
-        assert tensors(reader) == planned_tensors(files[name.upper()]) == expected(entry)
-        found = {
-            key: ([t.name for t in field.types], field.contents())
-            for key, field in reader.fields.items()
-            if not key.startswith("GGUF.")
-        }
+        file = files[name.upper()]
+        assert planned_tensors(file) == expected(entry)
+        found = {key: (list(stored.types), stored.value) for key, stored in read_gguf(file.path).keys.items()}
         for key, want in entry["kv"].items():
             types, value = found.pop(key)
             assert types == want["type"], key
@@ -80,20 +81,27 @@ def test_as_llama_cpp_converts(tiny: Path, shared: Path, tmp_path: Path) -> None
                 )
             else:
                 assert value == want["value"], key
+        if name == "bf16":
+            assert tensors(GGUFReader(file.path)) == expected(entry)
         extra = {key: value for key, (_, value) in found.items()}
         ids = {f"tokenizer.ggml.{stem}_token_id": token_id for stem, token_id in FIM.items()}
         assert extra == {"starcoder2.attention.sliding_window": 64, **ids}
 
 
-def test_as_llama_quantize(tiny: Path, shared: Path, tmp_path: Path) -> None:
-    golden = load(shared / "golden" / f"{tiny.name}-quantize.json")["plain"]
+@pytest.mark.parametrize("kind", ["plain", "imatrix"])
+def test_as_llama_quantize(kind: str, tiny: Path, shared: Path, tmp_path: Path) -> None:
+    golden = load(shared / "golden" / f"{tiny.name}-quantize.json")[kind]
+    matrix = shared / "golden" / f"{tiny.name}-imatrix.gguf" if kind == "imatrix" else None
     made = {name: entry for name, entry in golden.items() if "refused" not in entry}
     assert len(made) >= 20
-    files = convert(tiny, tmp_path, list(made))
+    files = convert(tiny, tmp_path, list(made), matrix)
     for name, entry in made.items():
         found = planned_tensors(files[name])
         assert found == expected(entry), name
         assert list(found) == list(entry["tensors"])
+    for name in golden.keys() - made.keys():
+        with pytest.raises(ConvertError, match="importance matrix"):
+            convert(tiny, tmp_path, [name])
 
 
 @pytest.mark.parametrize(("size", "layers", "gqa"), [("3b", 30, 12), ("7b", 32, 9)])

@@ -1,0 +1,114 @@
+"""What a user asks for, turned into a plan: recipes, `auto`, a size to fit, an importance matrix, split files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from converters.convert import Progress
+from converters.errors import ConvertError
+from converters.fit import Fitted, candidates, fitted_mixture, measure, solve
+from converters.imatrix import ImportanceMatrix, read_imatrix
+from converters.lossless import lossless_type
+from converters.model import Mixture, Model, find_recipe, plan_model, recipe_mixture
+from converters.plan import Plan
+from converters.recipes import RECIPES
+from converters.rows import ShardSource
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call. `types` are recipes' names or "auto"; `fit_bytes` is a file's size, `bpw` bits a weight; 0 is unset."""
+
+    out: Path
+    types: tuple[str, ...] = ()
+    fit_bytes: int = 0
+    fit_label: str = ""
+    bpw: float = 0.0
+    imatrix: Path | None = None
+    split_max_bytes: int = 0
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, and the errors that were measured on the way, by (tensor, type); none where nothing was measured."""
+
+    plan: Plan
+    errors: Mapping[tuple[str, str], float] = field(default_factory=dict, repr=False)
+
+
+def check(request: Request) -> None:
+    """Refuse a request that no checkpoint can make right, before anything is read or fetched."""
+    if not request.types and not request.fit_bytes and not request.bpw:
+        raise ConvertError("No type is given.", "For example: -t Q4_K_M, -t auto, or --fit 2GiB.", exit_code=2)
+    for name in request.types:
+        if name.lower() != "auto":
+            find_recipe(name)
+    if request.bpw and not 0 < request.bpw <= 32:
+        raise ConvertError(f"{request.bpw} bits a weight make no sense.", "For example: --bpw 4.25.", exit_code=2)
+
+
+def prepare(
+    request: Request, model: Model, shards: ShardSource, *, errors: bool = False
+) -> Generator[Progress, None, Prepared]:
+    """Plan the request's outputs. Weights are read only for `auto` on F32, for a size, and with `errors`.
+
+    With `errors`, the error of every output's tensors is measured, not only of those that are fitted.
+    """
+    check(request)
+    imatrix = read_imatrix(request.imatrix) if request.imatrix else None
+    names = []
+    for name in request.types:
+        if name.lower() == "auto":
+            name = yield from lossless_type(model, shards, request.threads)
+        names.append(find_recipe(name).name)
+    mixtures = [recipe_mixture(model, RECIPES[name], imatrix) for name in dict.fromkeys(names)]
+    measured: dict[tuple[str, str], float] = {}
+    if request.fit_bytes or request.bpw:
+        measured = yield from measure(model, candidates(model, imatrix), shards, imatrix, request.threads)
+        mixtures += _fitted(request, model, measured, imatrix)
+    if errors:
+        wanted: dict[str, list[str]] = {}
+        for mixture in mixtures:
+            for tensor, type_name in mixture.types.items():
+                if len(model.sources[tensor].shape) == 2 and (tensor, type_name) not in measured:
+                    wanted.setdefault(tensor, []).append(type_name)
+        types = {tensor: tuple(dict.fromkeys(listed)) for tensor, listed in wanted.items()}
+        measured |= yield from measure(model, types, shards, imatrix, request.threads)
+    plan = plan_model(model, mixtures, request.out, imatrix=imatrix, split_max_bytes=request.split_max_bytes)
+    return Prepared(plan, measured)
+
+
+def _fitted(
+    request: Request, model: Model, errors: Mapping[tuple[str, str], float], imatrix: ImportanceMatrix | None
+) -> list[Mixture]:
+    found = []
+    if request.bpw:
+        weights = sum(math.prod(source.shape) for source in model.sources.values())
+        found.append(fitted_mixture(f"{request.bpw:g}bpw", solve(model, errors, math.floor(weights * request.bpw / 8))))
+    if request.fit_bytes:
+        label = f"fit-{request.fit_label or request.fit_bytes}"
+        found.append(fitted_mixture(label, _fit_file(request, model, errors, imatrix, label)))
+    return found
+
+
+def _fit_file(
+    request: Request,
+    model: Model,
+    errors: Mapping[tuple[str, str], float],
+    imatrix: ImportanceMatrix | None,
+    label: str,
+) -> Fitted:
+    """Headers count too, and their size is known when the files are planned: shrink the tensors by what is too much."""
+    budget = request.fit_bytes
+    while True:
+        fitted = solve(model, errors, budget)
+        mixture = fitted_mixture(label, fitted)
+        plan = plan_model(model, [mixture], Path(), imatrix=imatrix, split_max_bytes=request.split_max_bytes)
+        excess = plan.outputs[0].size_bytes - request.fit_bytes
+        if excess <= 0:
+            return fitted
+        budget = min(budget, fitted.tensor_bytes) - excess

@@ -1,0 +1,79 @@
+"""Draws a conversion's progress events on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from converters.convert import Progress
+
+Result = TypeVar("Result")
+
+_STAGES = {
+    "examine": "Looking for values that 16 bits cannot hold",
+    "measure": "Measuring errors",
+    "download": "Downloading",
+    "convert": "Converting",
+    "check": "sha256",
+    "calibrate": "Calibrating",
+}
+
+
+def watch(work: Generator[Progress, None, Result], *, quiet: bool = False) -> Result:
+    """Run long work to its end and return its result; one bar a stage, on a terminal only.
+
+    Ctrl-C and SIGTERM close the work, so that it can remove what is half-written.
+    """
+    with _terminable(), contextlib.closing(work):
+        if quiet or not sys.stderr.isatty():
+            return _drain(work)
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TaskID,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+            tasks: dict[str, TaskID] = {}
+            while True:
+                try:
+                    event = next(work)
+                except StopIteration as end:
+                    result: Result = end.value
+                    return result
+                if event.stage not in tasks:
+                    tasks[event.stage] = bar.add_task(_STAGES.get(event.stage, event.stage), total=None)
+                bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes)
+
+
+def _drain(work: Generator[Progress, None, Result]) -> Result:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM unwind as Ctrl-C does, and end with the code that it should."""
+
+    def terminate(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
