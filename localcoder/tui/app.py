@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 
 from localcoder.settings import Settings
 from localcoder.tui.commands import bindings
@@ -39,6 +40,15 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.engines = EngineHost(engine_factory, model)
         self._content = content or TextFile("")
         self._path = path
+
+    def get_driver_class(self) -> type[Driver]:
+        default = super().get_driver_class()
+        if default.__name__ != "LinuxDriver":
+            return default
+        # Not on Windows, where its modules are missing.
+        from localcoder.tui.terminal_input import driver_for
+
+        return driver_for(default)
 
     def get_default_screen(self) -> EditScreen:
         return EditScreen(self._content, self._path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from tests.tui.terminal import terminal
@@ -36,3 +37,18 @@ def test_what_cannot_be_opened_is_two_lines_and_exit_code_2(tmp_path: Path) -> N
         term.child.wait()
         assert term.child.exitstatus == 2
         assert "Traceback" not in term.text
+
+
+def test_a_pasted_megabyte_arrives_whole_and_soon(tmp_path: Path) -> None:
+    path = tmp_path / "pasted.txt"
+    text = "".join(f"line {number} \x1b[31mof\x1b[0m 世界\n" for number in range(35_000))
+    with terminal(str(path)) as term:
+        term.until("Type or paste")
+        term.child.delaybeforesend = None
+        feeder = threading.Thread(target=term.child.send, args=(f"\x1b[200~{text}\x1b[201~",))
+        feeder.start()
+        term.until("Ln 35001", seconds=20)
+        feeder.join()
+        term.send(SAVE)
+        term.until("Saved")
+        assert path.read_text() == text
