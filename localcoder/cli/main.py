@@ -12,6 +12,7 @@ from localcoder import __version__
 from localcoder.errors import LocalcoderError
 
 COMMANDS = {
+    "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from your code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),

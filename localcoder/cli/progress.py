@@ -19,7 +19,6 @@ _STAGES = {
     "download": "Downloading",
     "convert": "Converting",
     "check": "sha256",
-    "calibrate": "Calibrating",
 }
 
 

@@ -1,0 +1,81 @@
+"""`localcoder calibrate`: an importance matrix from the user's own code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from localcoder.evaluate.calibrate import Calibration, CalibrationProgress
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.gguf")
+@click.option("--text", "texts", type=click.Path(path_type=Path), multiple=True, required=True, metavar="DIR|FILE",
+              help="Code of the kind that will be completed. May be given again.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE",
+              help="The importance matrix, for --imatrix here and in llama-quantize.")  # fmt: skip
+@click.option("--form", "forms", type=click.Choice(["plain", "fim", "repo"]), multiple=True,
+              help="Prompts to make of the files, by turns.  [default: all three]")  # fmt: skip
+@click.option(
+    "--chunk-size",
+    type=click.IntRange(16, 4096),
+    metavar="TOKENS",
+    help="Tokens at once.  [default: 512, or the window]",
+)
+@click.option("--chunks", type=click.IntRange(1), help="Stop after so many.  [default: all the text]")
+@click.option("--threads", type=click.IntRange(1, 1024), help="How many to use.  [default: one a core]")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def command(
+    model: Path,
+    texts: tuple[Path, ...],
+    output: Path,
+    forms: tuple[str, ...],
+    chunk_size: int | None,
+    chunks: int | None,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Run code through MODEL.gguf and note how much each column of each matrix is used.
+
+    Best on an unquantized model (-t BF16 or F16); Q8_0 will do. Some 100,000 tokens are enough.
+    """
+    from converters.gguf_file import read_gguf
+    from converters.imatrix import imatrix_bytes
+    from converters.output import write_whole
+    from localcoder.evaluate.calibrate import FORMS, calibrate, find_sources
+
+    read_gguf(model)
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise click.BadParameter(f"{output} cannot be a file.", param_hint="-o")
+    sources = find_sources(texts)
+    work = calibrate(model, sources, forms=forms or FORMS, chunk_tokens=chunk_size or 0, max_chunks=chunks or 0,
+                     threads=threads or 0)  # fmt: skip
+    found = _watch(work, quiet=quiet)
+    names = sorted({str(path) for path in texts})
+    write_whole(output, imatrix_bytes(found.sums, found.counts, names, found.chunks, found.chunk_tokens))
+    tokens = max(found.counts.values())
+    click.echo(f"{output}  {tokens:,} tokens of {len(sources)} files  {len(found.sums)} matrices")
+
+
+def _watch(work: Generator[CalibrationProgress, None, Calibration], *, quiet: bool) -> Calibration:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Calibrating"), BarColumn(), MofNCompleteColumn(), TextColumn("tokens"),
+               TextColumn("{task.fields[rate]:.0f}/s"), TimeRemainingColumn())  # fmt: skip
+    silent = quiet or not sys.stderr.isatty()
+    with contextlib.closing(work), Progress(*columns, console=Console(stderr=True), disable=silent) as bar:
+        task = bar.add_task("", total=None, rate=0.0)
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as end:
+                result: Calibration = end.value
+                return result
+            bar.update(task, completed=event.done_tokens, total=event.total_tokens, rate=event.tokens_per_s)

@@ -1,0 +1,152 @@
+"""Sums of squares of what each matrix is multiplied with, taken from llama.cpp while it runs: an importance matrix.
+
+The evaluation callback (`cb_eval` of llama.h) is called for each node of the graph, first to ask whether its data are
+wanted. A matrix product has the weights as `src[0]` and its inputs as `src[1]`. `Tensor` is `struct ggml_tensor` of
+ggml.h, which the bindings do not describe; what is read of it is checked before it is believed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+
+from localcoder.engine.api import SpecialIds
+from localcoder.engine.vocab import special_ids
+from localcoder.errors import LocalcoderError
+
+_F32 = 0
+
+
+class Tensor(ctypes.Structure):
+    """`struct ggml_tensor`: `ne` values and `nb` bytes a step in each dimension, the row first."""
+
+
+Tensor._fields_ = (
+    ("type", ctypes.c_int),
+    ("buffer", ctypes.c_void_p),
+    ("ne", ctypes.c_int64 * 4),
+    ("nb", ctypes.c_size_t * 4),
+    ("op", ctypes.c_int),
+    ("op_params", ctypes.c_int32 * 16),
+    ("flags", ctypes.c_int32),
+    ("src", ctypes.POINTER(Tensor) * 10),
+    ("view_src", ctypes.c_void_p),
+    ("view_offs", ctypes.c_size_t),
+    ("data", ctypes.c_void_p),
+    ("name", ctypes.c_char * 64),
+)
+
+
+class Calibrator:
+    """A model on the CPU whose matrix products are watched.
+
+    `sums` maps a weight's GGUF name to Σx² by input column, in float64, `counts` to the inputs summed. A sequence is
+    at most `max_tokens` long. Belongs to one thread.
+    """
+
+    def __init__(self, path: Path, max_tokens: int, n_threads: int) -> None:
+        self.sums: dict[str, npt.NDArray[np.float64]] = {}
+        self.counts: dict[str, int] = {}
+        self._failure = ""
+        self._log = lib.llama_log_callback(lambda *_: None)
+        lib.llama_log_set(self._log, ctypes.c_void_p(0))
+        lib.llama_backend_init()
+        parameters = lib.llama_model_default_params()
+        # On the CPU all inputs are in memory that can be read here.
+        parameters.n_gpu_layers = 0
+        self._model = lib.llama_model_load_from_file(str(path).encode(), parameters)
+        if not self._model:
+            raise LocalcoderError(f"{path} cannot be loaded.", "See `localcoder inspect`.", exit_code=2)
+        self._vocab = lib.llama_model_get_vocab(self._model)
+        self._callback = lib.ggml_backend_sched_eval_callback(self._on_node)
+        context = lib.llama_context_default_params()
+        context.n_ctx = context.n_batch = context.n_ubatch = max_tokens
+        context.n_threads = context.n_threads_batch = n_threads
+        context.cb_eval = self._callback
+        context.op_offload = context.offload_kqv = False
+        self._context = lib.llama_init_from_model(self._model, context)
+        if not self._context:
+            raise LocalcoderError(f"No memory for {max_tokens} tokens at once.", "Give a smaller --chunk-size.")
+
+    @property
+    def window(self) -> int:
+        """The sliding window that the file declares, in tokens; 0 for none."""
+        buffer = ctypes.create_string_buffer(32)
+        size = lib.llama_model_meta_val_str(self._model, b"starcoder2.attention.sliding_window", buffer, 32)
+        return int(buffer.value) if size > 0 else 0
+
+    def special(self) -> SpecialIds:
+        """The ids that FIM and repository prompts need."""
+        control = {}
+        for token in range(lib.llama_vocab_n_tokens(self._vocab)):
+            if lib.llama_vocab_is_control(self._vocab, token):
+                control[lib.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")] = token
+        return special_ids(control)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of user text; nothing in it becomes a special token."""
+        data = text.encode("utf-8", "replace")
+        buffer = (ctypes.c_int32 * (len(data) + 8))()
+        count = lib.llama_tokenize(self._vocab, data, len(data), buffer, len(buffer), False, False)
+        if count < 0:
+            raise LocalcoderError("A text could not be tokenized.", "Leave it out.")
+        return list(buffer[:count])
+
+    def add(self, ids: Sequence[int]) -> None:
+        """Run one sequence from position 0 and add its inputs to the sums."""
+        lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
+        batch = lib.llama_batch_init(len(ids), 0, 1)
+        try:
+            batch.n_tokens = len(ids)
+            for i, token in enumerate(ids):
+                batch.token[i], batch.pos[i], batch.n_seq_id[i] = token, i, 1
+                batch.seq_id[i][0] = 0
+                # The last layer computes only positions with an output.
+                batch.logits[i] = True
+            if lib.llama_decode(self._context, batch) != 0 or self._failure:
+                raise LocalcoderError(
+                    f"The model failed on a text: {self._failure or 'decoding'}.", "Try another text."
+                )
+        finally:
+            lib.llama_batch_free(batch)
+
+    def close(self) -> None:
+        lib.llama_free(self._context)
+        lib.llama_model_free(self._model)
+
+    def _on_node(self, address: Any, ask: bool, _: Any) -> bool:
+        node = ctypes.cast(address, ctypes.POINTER(Tensor)).contents
+        if not node.src[0] or not node.src[1]:
+            return not ask
+        weights, inputs = node.src[0].contents, node.src[1].contents
+        name = weights.name.decode("utf-8", "replace")
+        # Norms and biases come with the data as src[0]: only products have a layer's matrix there.
+        if not name.startswith("blk.") or not name.endswith(".weight") or weights.ne[1] < 2 or inputs.type != _F32:
+            return not ask
+        if not ask:
+            try:
+                self._sum(name, weights, inputs)
+            except ValueError as error:
+                self._failure = str(error)
+                return False
+        return True
+
+    def _sum(self, name: str, weights: Tensor, inputs: Tensor) -> None:
+        columns, rows = inputs.ne[0], inputs.ne[1]
+        if columns != weights.ne[0] or inputs.ne[2] * inputs.ne[3] != 1 or inputs.nb[0] != 4 or not inputs.data:
+            raise ValueError(f"unexpected inputs of {name}")
+        flat = np.ctypeslib.as_array(
+            (ctypes.c_float * (inputs.nb[1] // 4 * (rows - 1) + columns)).from_address(inputs.data)
+        )
+        values = np.lib.stride_tricks.as_strided(flat, (rows, columns), (inputs.nb[1], 4))
+        added = np.einsum("ij,ij->j", values, values, dtype=np.float64)
+        if not np.isfinite(added).all():
+            raise ValueError(f"inputs of {name} that are not finite")
+        self.sums[name] = self.sums[name] + added if name in self.sums else added
+        self.counts[name] = self.counts.get(name, 0) + rows

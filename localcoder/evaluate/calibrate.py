@@ -1,0 +1,151 @@
+"""An importance matrix from a user's own code: prompts in the layouts that completions use, run through the model."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from localcoder.completion.layout import LAYOUTS, fim_prompt
+from localcoder.engine.api import SpecialIds
+from localcoder.engine.calibration import Calibrator
+from localcoder.errors import LocalcoderError
+from localcoder.hardware import default_threads
+
+SUFFIXES = frozenset(
+    (
+        *(".py", ".pyi", ".js", ".jsx", ".ts", ".tsx", ".java", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".go", ".rs"),
+        *(".rb", ".php", ".swift", ".kt", ".scala", ".sh", ".sql", ".lua", ".pl", ".r", ".jl", ".hs", ".ml", ".ex"),
+        *(".erl", ".dart", ".vue", ".html", ".css", ".scss", ".md", ".rst", ".toml", ".yaml", ".yml", ".json"),
+    )
+)
+"""What a directory is searched for; files that are named are taken whatever they are called."""
+
+FORMS = ("plain", "fim", "repo")
+DEFAULT_CHUNK_TOKENS = 512
+MAX_FILE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class CalibrationProgress:
+    """How far it is, in tokens; `eta_s` seconds are left."""
+
+    done_tokens: int
+    total_tokens: int
+    tokens_per_s: float
+    eta_s: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Σx² by input column for each matrix (GGUF name), and the inputs counted; `chunks` of at most `chunk_tokens`."""
+
+    sums: dict[str, npt.NDArray[np.float64]] = field(repr=False)
+    counts: dict[str, int] = field(repr=False)
+    chunks: int
+    chunk_tokens: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of code; `name` is its path as a repository prompt shows it."""
+
+    name: str
+    text: str
+
+
+def find_sources(paths: Iterable[Path]) -> list[Source]:
+    """The code under directories (no hidden folders, nothing over 1 MB) and the files named, sorted by path."""
+    found: dict[Path, Source] = {}
+    for path in paths:
+        if not path.exists():
+            raise LocalcoderError(f"{path}: no such file or directory.", "Give code with --text.", exit_code=2)
+        for file in sorted(_walk(path)) if path.is_dir() else [path]:
+            name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+            text = _read(file)
+            if text.strip():
+                found[file.resolve()] = Source(name, text)
+    if not found:
+        raise LocalcoderError("There is no code in what --text names.", "Name files, or a folder of code.", exit_code=2)
+    return list(found.values())
+
+
+def prompts(
+    sources: Sequence[Source],
+    special: SpecialIds,
+    tokenize: Callable[[str], list[int]],
+    forms: Sequence[str],
+    seed: int = 0,
+) -> Iterator[list[int]]:
+    """Each source as a prompt, in the given forms by turns: plain text, FIM (PSM and SPM by turns), with its path."""
+    rng = random.Random(seed)
+    for index, source in enumerate(sources):
+        form = forms[index % len(forms)]
+        end = [] if special.endoftext is None else [special.endoftext]
+        if form == "repo" and special.repo_name is not None and special.file_sep is not None:
+            head = [special.repo_name, *tokenize("project"), special.file_sep]
+            yield [*head, *tokenize(f"{source.name}\n{source.text}"), *end]
+        elif form == "fim" and special.fim_prefix is not None and len(source.text) > 2:
+            start, stop = sorted(rng.sample(range(len(source.text)), 2))
+            prefix, middle, suffix = source.text[:start], source.text[start:stop], source.text[stop:]
+            layout = LAYOUTS[index // len(forms) % len(LAYOUTS)]
+            prompt = fim_prompt(layout, tokenize(prefix), tokenize(suffix), special)
+            yield [*prompt, *tokenize(middle), *end]
+        else:
+            yield [*tokenize(source.text), *end]
+
+
+def calibrate(
+    model: Path,
+    sources: Sequence[Source],
+    *,
+    forms: Sequence[str] = FORMS,
+    chunk_tokens: int = 0,
+    max_chunks: int = 0,
+    threads: int = 0,
+) -> Generator[CalibrationProgress, None, Calibration]:
+    """Run the sources through the model, cut in chunks, and return what was summed. Every token counts.
+
+    `chunk_tokens` 0 means 512, or the sliding window where that is less: beyond it, llama.cpp's graph sees keys that
+    the model never attended to. `max_chunks` 0 takes everything.
+    """
+    calibrator = Calibrator(model, chunk_tokens or DEFAULT_CHUNK_TOKENS, threads or default_threads())
+    try:
+        size = chunk_tokens or min(DEFAULT_CHUNK_TOKENS, calibrator.window or DEFAULT_CHUNK_TOKENS)
+        stream = [
+            token for prompt in prompts(sources, calibrator.special(), calibrator.tokenize, forms) for token in prompt
+        ]
+        chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
+        chunks = chunks[:max_chunks] if max_chunks else chunks
+        total, done, start = sum(map(len, chunks)), 0, time.monotonic()
+        for chunk in chunks:
+            calibrator.add(chunk)
+            done += len(chunk)
+            rate = done / max(time.monotonic() - start, 1e-9)
+            yield CalibrationProgress(done, total, rate, (total - done) / rate)
+        return Calibration(calibrator.sums, calibrator.counts, len(chunks), size)
+    finally:
+        calibrator.close()
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in ("node_modules", "__pycache__", "venv"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+        elif path.suffix.lower() in SUFFIXES and path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
+            yield path
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LocalcoderError(f"{path}: {error.strerror or error}.", exit_code=2) from None
+    return "" if b"\0" in data else data.decode("utf-8", "replace")
