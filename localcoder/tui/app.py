@@ -14,6 +14,7 @@ from localcoder.settings import Settings
 from localcoder.tui.commands import bindings
 from localcoder.tui.engines import EngineFactory, EngineHost
 from localcoder.tui.files import TextFile
+from localcoder.tui.model_job import ModelJob
 from localcoder.tui.screens.edit import EditScreen
 
 
@@ -38,6 +39,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else "textual-dark"
         model = model or self.settings.model or None
         self.engines = EngineHost(engine_factory, model)
+        self.model_job = ModelJob()
         self._content = content or TextFile("")
         self._path = path
 
@@ -64,6 +66,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         screen.leave()
 
     async def on_unmount(self) -> None:
+        self.model_job.stop()
         await self.engines.close()
 
     def write_terminal(self, sequence: str) -> None:

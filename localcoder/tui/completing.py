@@ -17,6 +17,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.pacing import Pause
 from localcoder.tui.status import Status
+from localcoder.tui.text.prompt_view import doubt_spans
 from localcoder.tui.widgets.editor import Editor
 
 _WORKERS = "completion"
@@ -31,7 +32,7 @@ class Completing:
     """Connects one screen's editors with the engine.
 
     `show_status` is told what happens; `show_error` gets what a user should read; `model_loaded` is called when the
-    engine has its model.
+    engine has its model, `completed` with each completion that ran to its end.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Completing:
         show_status: Callable[[Status], None],
         show_error: Callable[[LocalcoderError], None],
         model_loaded: Callable[[], None],
+        completed: Callable[[Completion], None],
     ) -> None:
         self._owner = owner
         self._engines = engines
@@ -50,6 +52,7 @@ class Completing:
         self._status = Status()
         self._show_error = show_error
         self._model_loaded = model_loaded
+        self._completed = completed
         self._pause = Pause()
         self._timer: Timer | None = None
         self._worker: Worker[None] | None = None
@@ -57,6 +60,8 @@ class Completing:
         self._shown = 0
         self._place: tuple[Editor, Document] | None = None
         self.is_automatic = True
+        self.is_shaded = False
+        """Whether suggestions show what the model is unsure of."""
         self.options = options
         self.last: Completion | None = None
         """The newest finished completion."""
@@ -198,10 +203,12 @@ class Completing:
 
     def _finished(self, editor: Editor, document: Document, completion: Completion) -> None:
         self._pause.measured(completion.stats.first_token_s)
+        self._completed(completion)
         if completion.text.strip():
             self.last, self.last_document = completion, document
             self._found.append(completion)
             self._shown = len(self._found) - 1
+            self._shade(editor, completion)
             self._show_done()
         else:
             editor.put_ghost(None)
@@ -210,7 +217,14 @@ class Completing:
     def _show(self, editor: Editor, index: int) -> None:
         self._shown = index
         editor.show_ghost(self._found[index].text)
+        self._shade(editor, self._found[index])
         self._show_done()
+
+    def _shade(self, editor: Editor, completion: Completion) -> None:
+        # What was typed along already moved the ghost; then it is no longer the completion's text.
+        if self.is_shaded and editor.ghost is not None and editor.ghost.text == completion.text:
+            spans = tuple((start, end, f"ghost--{step}") for start, end, step in doubt_spans(completion))
+            editor.put_ghost(replace(editor.ghost, spans=spans))
 
     def _show_done(self) -> None:
         count = f"{self._shown + 1} of {len(self._found)}" if len(self._found) > 1 else ""

@@ -25,11 +25,11 @@ def edit_screen(app: LocalcoderApp) -> EditScreen:
     return screen
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], seconds: float = _WAIT_S) -> None:
     """Wait for something to come true."""
     waited = 0.0
     while not condition():
-        assert waited < _WAIT_S, "it did not happen"
+        assert waited < seconds, "it did not happen"
         await pilot.pause(0.02)
         waited += 0.02
 

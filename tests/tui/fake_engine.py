@@ -22,6 +22,7 @@ class FakeEngine:
 
     answers: list[str] = field(default_factory=lambda: ["answer"])
     """What each request gets, in turn; the last one again and again."""
+    logprob: float = -0.5
     token_s: float = 0.0
     reading_s: float = 0.0
     load_s: float = 0.0
@@ -56,7 +57,7 @@ class FakeEngine:
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             for character in answer:
                 await asyncio.sleep(self.token_s)
-                yield Token(ord(character) + 10, character, -0.5)
+                yield Token(ord(character) + 10, character, self.logprob)
             finished = True
             yield Finished("end", Stats(total, 0, len(answer), self.reading_s, 20.0, 1.0))
         finally:

@@ -12,16 +12,18 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Footer, TextArea
 
-from localcoder.completion.complete import Options
+from localcoder.completion.complete import Completion, Options
 from localcoder.completion.stopping import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
-from localcoder.tui import clipboard
+from localcoder.tui import clipboard, speeds
 from localcoder.tui.commands import bindings
 from localcoder.tui.completing import Completing
 from localcoder.tui.files import TextFile, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.screens.inspect import InspectScreen
+from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.searching import Searching
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.editor import Editor
@@ -31,12 +33,6 @@ from localcoder.tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
-
-_HOW_TO_GET_A_MODEL = (
-    "The bundled model only shows how the app works. For real work:\n"
-    "  localcoder convert CHECKPOINT -t Q4_K_M -o DIR   turns a StarCoder2 checkpoint into a model\n"
-    "  localcoder edit --model DIR/NAME-Q4_K_M.gguf     opens the app on it"
-)
 
 
 class EditScreen(Screen[None]):
@@ -69,6 +65,7 @@ class EditScreen(Screen[None]):
             show_status=self._show_status,
             show_error=self._show_error,
             model_loaded=self._show_model,
+            completed=self._completed,
         )
         self._completing.is_automatic = self.app.settings.automatic
         self._searching = Searching(self.query_one(FindBar))
@@ -163,6 +160,17 @@ class EditScreen(Screen[None]):
         self.notify(f"Suggestions are now: {_MODE_NAMES[mode]}.", timeout=3)
         self._show_place()
 
+    def action_inspect(self) -> None:
+        last, document = self._completing.last, self._completing.last_document
+        if last is None or document is None:
+            self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
+        else:
+            self.app.push_screen(InspectScreen(last, document))
+
+    def action_toggle_shading(self) -> None:
+        self._completing.is_shaded = not self._completing.is_shaded
+        self.notify(f"Unsure parts of suggestions are {'' if self._completing.is_shaded else 'not '}shaded.", timeout=3)
+
     def action_toggle_automatic(self) -> None:
         self._completing.is_automatic = not self._completing.is_automatic
         self._completing.stop()
@@ -210,8 +218,15 @@ class EditScreen(Screen[None]):
                 return
         self.app.exit()
 
-    def action_models(self) -> None:
-        self.notify(_HOW_TO_GET_A_MODEL, title="Models", timeout=20)
+    @work(group="models", exclusive=True)
+    async def action_models(self) -> None:
+        model = await self.app.push_screen_wait(ModelsScreen())
+        if model is not None:
+            self._completing.stop()
+            self.editor.clear_ghost()
+            await self.app.engines.switch(model)
+            self._show_model()
+            self._completing.read_ahead(self.editor)
 
     async def _save(self, path: Path | None) -> bool:
         if path is None:
@@ -243,6 +258,11 @@ class EditScreen(Screen[None]):
     def _show_error(self, error: LocalcoderError) -> None:
         self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)
 
+    def _completed(self, completion: Completion) -> None:
+        info = self.app.engines.info
+        if info is not None and completion.stats.tokens_generated >= _ENOUGH_TOKENS:
+            speeds.remember(Path(info.path), completion.stats.tokens_per_s)
+
     def _show_model(self) -> None:
         self.query_one(TitleBar).show_model(self.app.engines.info, self.app.engines.model)
 
@@ -263,6 +283,8 @@ class EditScreen(Screen[None]):
         editor.closes_brackets = settings.close_brackets
 
 
+_ENOUGH_TOKENS = 16
+"""Fewer say little about a model's speed."""
 _MODE_NAMES = {"line": "one line", "block": "one block", "free": "as long as the model likes"}
 
 

@@ -1,0 +1,219 @@
+"""Which models there are here, which ones can be had, and what this machine can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Footer, Static
+
+from localcoder.errors import LocalcoderError
+from localcoder.models import store
+from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
+from localcoder.models.fit import Fit, fit, gigabytes
+from localcoder.tui import speeds
+from localcoder.tui.screens.ask import AskLine, Choose
+
+if TYPE_CHECKING:
+    from localcoder.tui.app import LocalcoderApp
+
+_REFRESH_S = 0.25
+_TYPES = ("Q4_K_M", "Q8_0", "BF16")
+_COLUMNS = ("Model", "Type", "Size", "On this machine", "Speed", "Where")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A model here, or one that can be had."""
+
+    name: str
+    type_name: str
+    size_bytes: int
+    fit: Fit
+    installed: store.Installed | None = None
+    entry: Entry | None = None
+
+
+def _rows() -> list[_Row]:
+    here = store.installed()
+    rows = [
+        _Row(
+            model.name,
+            type_in_name(model.path.resolve().stem),
+            model.size_bytes,
+            fit(model.size_bytes, size_in_name(model.name)),
+            installed=model,
+        )
+        for model in here
+    ]
+    names = {model.path.name for model in here}
+    rows += [
+        _Row(entry.name, entry.type_name, entry.size_bytes, fit(entry.size_bytes, entry.size), entry=entry)
+        for entry in ENTRIES
+        if entry.local_name not in names
+    ]
+    return rows
+
+
+class ModelsScreen(ModalScreen[str | None]):
+    """Gives the path of the model to use from now on, or None."""
+
+    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Use / pull", priority=True),
+        Binding("a", "add", "Add a file"),
+        Binding("c", "convert", "Convert a checkpoint"),
+        Binding("d,delete", "delete", "Delete"),
+        Binding("x", "stop", "Stop"),
+        Binding("escape,f2", "dismiss(None)", "Close"),
+    ]
+    app: LocalcoderApp
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="panel"):
+            yield Static("Models", id="title")
+            yield DataTable(cursor_type="row", zebra_stripes=True, cell_padding=1)
+            yield Static(id="detail", markup=False)
+            yield Static(id="job", markup=False)
+            yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        table.add_columns(*_COLUMNS)
+        self._rows: list[_Row] = []
+        self._reload()
+        table.focus()
+        self._was_running = self.app.model_job.state.is_running
+        self.set_interval(_REFRESH_S, self._show_job)
+
+    # --- Commands
+
+    def action_choose(self) -> None:
+        row = self._current()
+        if row is None:
+            return
+        if row.installed:
+            self.dismiss(str(row.installed.path))
+        elif row.entry:
+            self._pull(row, row.entry)
+
+    @work(group="question", exclusive=True)
+    async def _pull(self, row: _Row, entry: Entry) -> None:
+        if not self._may_start():
+            return
+        lines = [f"Pull {entry.name} ({gigabytes(entry.size_bytes)}) from", entry.repository, "", LICENCE]
+        if row.fit.verdict == "does not fit":
+            lines[2:2] = ["", f"It does not fit this machine: {row.fit.reason}."]
+        if (
+            await self.app.push_screen_wait(Choose("\n".join(lines), [("pull", "Agree and pull"), ("no", "No")]))
+            == "pull"
+        ):
+            self.app.run_worker(lambda: self.app.model_job.pull(entry), thread=True, group="model job")
+
+    @work(group="question", exclusive=True)
+    async def action_add(self) -> None:
+        answer = await self.app.push_screen_wait(AskLine("Path of a GGUF file (it stays where it is)"))
+        if answer is not None:
+            try:
+                added = store.add(Path(answer))
+            except LocalcoderError as error:
+                self._show_error(error)
+            else:
+                self._reload(added.name)
+
+    @work(group="question", exclusive=True)
+    async def action_convert(self) -> None:
+        if not self._may_start():
+            return
+        answer = await self.app.push_screen_wait(AskLine("Folder of a StarCoder2 checkpoint"))
+        if answer is None:
+            return
+        types = [(name, name) for name in _TYPES]
+        kind = await self.app.push_screen_wait(Choose("As which type? Q4_K_M is small and fast.", types))
+        if kind is not None:
+            job = self.app.model_job
+            self.app.run_worker(lambda: job.convert(Path(answer).expanduser(), kind), thread=True, group="model job")
+
+    @work(group="question", exclusive=True)
+    async def action_delete(self) -> None:
+        row = self._current()
+        if row is None or row.installed is None:
+            return
+        model = row.installed
+        is_link = model.path.is_symlink()
+        what = f"Forget {model.name}? Its file stays." if is_link else f"Delete {model.name}, {model.path}?"
+        if await self.app.push_screen_wait(Choose(what, [("no", "Keep it"), ("yes", "Delete")])) == "yes":
+            try:
+                store.remove(model)
+            except LocalcoderError as error:
+                self._show_error(error)
+            self._reload()
+
+    def action_stop(self) -> None:
+        self.app.model_job.stop()
+
+    # --- What is shown
+
+    @on(DataTable.RowHighlighted)
+    def _show_detail(self) -> None:
+        row = self._current()
+        if row is None:
+            return
+        if row.entry:
+            text = f"{row.entry.repository} · {row.entry.file}\n{row.entry.size.note} · {row.fit.reason}"
+        else:
+            assert row.installed is not None
+            note = "A demonstration: useless for work.\n" if row.installed.is_bundled else f"{row.installed.path}\n"
+            text = note + row.fit.reason
+        self.query_one("#detail", Static).update(text)
+
+    def _show_job(self) -> None:
+        state = self.app.model_job.state
+        self.query_one("#job", Static).update(f"{state.title}: {state.line}" if state.title else "")
+        if self._was_running and not state.is_running:
+            if state.error:
+                self._show_error(state.error)
+            self._reload(state.result.stem if state.result else None)
+        self._was_running = state.is_running
+
+    def _reload(self, select: str | None = None) -> None:
+        table = self.query_one(DataTable)
+        known = speeds.measured()
+        self._rows = _rows()
+        loaded = self.app.engines.info
+        current = next(
+            (row.name for row in self._rows if loaded and row.installed and Path(loaded.path) == row.installed.path),
+            None,
+        )
+        table.clear()
+        for row in self._rows:
+            speed = known.get(row.installed.path.name) if row.installed else None
+            table.add_row(
+                f"● {row.name}" if row.name == current else f"  {row.name}",
+                row.type_name,
+                gigabytes(row.size_bytes),
+                row.fit.verdict,
+                f"{speed:.0f} tok/s" if speed else "",
+                ("bundled" if row.installed.is_bundled else "here") if row.installed else "to pull",
+            )
+        wanted = select or current
+        table.move_cursor(row=next((i for i, row in enumerate(self._rows) if row.name == wanted), 0))
+
+    def _current(self) -> _Row | None:
+        index = self.query_one(DataTable).cursor_row
+        return self._rows[index] if 0 <= index < len(self._rows) else None
+
+    def _may_start(self) -> bool:
+        if self.app.model_job.state.is_running:
+            self.notify("Something is running; x stops it.", severity="warning")
+            return False
+        return True
+
+    def _show_error(self, error: LocalcoderError) -> None:
+        self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from localcoder import paths
+from localcoder.errors import LocalcoderError
+from localcoder.models import store
+from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
+from localcoder.models.fit import available_bytes, fit
+from localcoder.models.pull import PullProgress, pull
+
+
+@pytest.fixture(autouse=True)
+def models_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    monkeypatch.setattr(paths, "models_dir", lambda: folder)
+    return folder
+
+
+def test_names_say_type_and_size() -> None:
+    assert type_in_name("starcoder2-3b-Q4_K_M") == "Q4_K_M"
+    assert type_in_name("x.q8_0") == "Q8_0"
+    assert type_in_name("x") == ""
+    assert size_in_name("starcoder2-15b-instruct") is SIZES[2]
+    assert size_in_name("starcoder2-3b-Q8_0") is SIZES[0]
+    assert size_in_name("nano") is None
+
+
+def test_fit_says_why() -> None:
+    assert fit(1_850_000_000, SIZES[0], 16_000_000_000).verdict == "fits"
+    assert fit(1_850_000_000, SIZES[0], 2_300_000_000).verdict == "tight"
+    refused = fit(9_860_000_000, SIZES[2], 8_000_000_000)
+    assert refused.verdict == "does not fit"
+    assert "10.4 GB of 8.0 GB" in refused.reason
+    assert available_bytes() > 0
+
+
+def test_a_file_elsewhere_is_added_by_a_link(tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(b"GGUF...")
+    added = store.add(file)
+    assert store.resolve("mine") == added.path
+    assert store.add(file) == added
+    store.remove(added)
+    assert file.exists()
+    assert [model.name for model in store.installed()] == ["nano"]
+
+
+def test_what_is_no_model_is_not_added(tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    file.write_bytes(b"text")
+    with pytest.raises(LocalcoderError, match="not a GGUF"):
+        store.add(file)
+    with pytest.raises(LocalcoderError, match="cannot be read"):
+        store.add(tmp_path / "none.gguf")
+
+
+def test_the_bundled_model_stays() -> None:
+    with pytest.raises(LocalcoderError):
+        store.remove(store.installed()[0])
+
+
+@dataclass
+class Hub:
+    """A server that speaks as much of the hub's API as a pull needs."""
+
+    data: bytes
+    ranges: list[str] = field(default_factory=list)
+    url: str = ""
+    served: bytes | None = None
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    made = Hub(bytes(range(256)) * 20_000)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def _head(self) -> bytes:
+            begin = 0
+            if wanted := self.headers.get("Range"):
+                begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+                made.ranges.append(wanted)
+            data = (made.served or made.data)[begin:]
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(data)))
+            if begin:
+                self.send_header("Content-Range", f"bytes {begin}-{len(made.data) - 1}/{len(made.data)}")
+            self.send_header("ETag", f'"{hashlib.sha256(made.data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", "0" * 40)
+            self.end_headers()
+            return data
+
+        def do_HEAD(self) -> None:
+            self._head()
+
+        def do_GET(self) -> None:
+            self.wfile.write(self._head())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", made.url)
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", made.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    yield made
+    server.shutdown()
+
+
+ENTRY = Entry("test:1", "owner/repo", "test-Q8_0.gguf", "Q8_0", 1, SIZES[0])
+
+
+def test_a_pull_arrives_whole_and_tells_how_far_it_is(hub: Hub) -> None:
+    seen: list[PullProgress] = []
+    path = pull(ENTRY, seen.append, threading.Event())
+    assert path is not None
+    assert path.read_bytes() == hub.data
+    assert seen[-1].done_bytes == seen[-1].total_bytes == len(hub.data)
+    assert {progress.stage for progress in seen} == {"fetching", "checking"}
+    assert not list(path.parent.glob("*.part"))
+
+
+def test_a_stopped_pull_goes_on_at_the_byte(hub: Hub, models_directory: Path) -> None:
+    models_directory.mkdir()
+    part = models_directory / "test-Q8_0.gguf.part"
+    part.write_bytes(hub.data[:1_000_000])
+    stop = threading.Event()
+    stop.set()
+    assert pull(ENTRY, lambda progress: None, stop) is None
+    assert part.exists()
+    path = pull(ENTRY, lambda progress: None, threading.Event())
+    assert path is not None
+    assert path.read_bytes() == hub.data
+    assert any(wanted.startswith("bytes=1000000-") for wanted in hub.ranges)
+
+
+def test_wrong_bytes_are_refused_and_thrown_away(hub: Hub, models_directory: Path) -> None:
+    hub.served = b"\0" * len(hub.data)
+    with pytest.raises(LocalcoderError, match="checksum"):
+        pull(ENTRY, lambda progress: None, threading.Event())
+    assert list(models_directory.iterdir()) == []
+
+
+def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch, hub: Hub) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
+    )
+    with pytest.raises(LocalcoderError, match="could not be fetched"):
+        pull(ENTRY, lambda progress: None, threading.Event())
+
+
+def test_the_catalogue_is_of_one_piece() -> None:
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES)
+    assert all(type_in_name(entry.local_name.removesuffix(".gguf")) == entry.type_name for entry in ENTRIES)

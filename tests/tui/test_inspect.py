@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from localcoder.completion.complete import Completion, Options, build_prompt
+from localcoder.completion.document import Document
+from localcoder.engine.api import Stats, Token
+from localcoder.engine.local import LocalEngine
+from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.files import TextFile
+from localcoder.tui.text.prompt_view import confidence, coverage, doubt_spans, shown
+from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
+from tests.tui.fake_engine import FakeEngine
+
+_CODE = "import os\n\ndef list_files(path):\n    return os.listdir(path)\n\nprint(list_files('.'))\n"
+
+
+async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
+    text = "".join(f"value_{number} = {number}\n" for number in range(2000))
+    document = Document(text, text.index("value_1000"))
+    info = await engine.info()
+    for layout in ("psm", "spm"):
+        options = Options(layout=layout, max_prompt_tokens=400)  # type: ignore[arg-type]
+        ids = await build_prompt(document, engine, info, options)
+        pieces = await engine.pieces(ids)
+        went_in = coverage(document, ids, pieces, info.special)
+        assert 0 < went_in.before < went_in.before_total
+        assert 0 < went_in.after < went_in.after_total
+        assert went_in.first_line <= 1000 <= went_in.last_line < 2001
+        whole = b"".join(pieces).decode()
+        assert document.prefix[-went_in.before :] in whole
+        assert document.suffix[: went_in.after] in whole
+
+
+def test_doubt_is_where_tokens_were_improbable() -> None:
+    tokens = (Token(1, "ab", -0.01), Token(2, "cd", -1.0), Token(3, "ef", -5.0))
+    stats = Stats(1, 0, 3, 0.1, 1.0, 1.0)
+    completion = Completion("abcde", "end", stats, "m", (1,), tokens)
+    assert doubt_spans(completion) == ((2, 4, "doubtful"), (4, 5, "unlikely"))
+    assert confidence(None) == "likely"
+
+
+def test_pieces_show_what_cannot_be_seen() -> None:
+    assert shown("a\n\tb\x1b") == "a⏎\n→   b␛"
+
+
+async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path) -> None:
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model), TextFile(_CODE))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("f4")
+        await until(pilot, lambda: "no completion yet" in screen_text(app))
+        edit_screen(app).editor.move_cursor((3, 22))
+        await pilot.press("f5")
+        await until(pilot, lambda: "tok/s" in screen_text(app))
+        await pilot.press("f4")
+        await until(pilot, lambda: "lines 1 to 6 of 7; all of it" in screen_text(app))
+        text = screen_text(app)
+        assert "stopped" in text
+        assert "probability" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is edit_screen(app))
+
+
+async def test_unsure_parts_are_shaded() -> None:
+    app = make_app(FakeEngine(["answer"], logprob=-3.0), "\n")
+    async with app.run_test() as pilot:
+        await pilot.press("alt+s", "f5")
+        await until(pilot, lambda: ghost_text(app) == "answer" and edit_screen(app).editor.ghost.spans)  # type: ignore[union-attr]
+        await pilot.press("a", "n")
+        ghost = edit_screen(app).editor.ghost
+        assert ghost is not None
+        assert ghost.spans[-1] == (3, 4, "ghost--unlikely")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcoder.engine.local import LocalEngine
+from localcoder.models import store
+from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.files import TextFile
+from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.screens.models import ModelsScreen
+from tests.tui.driving import edit_screen, screen_text, until
+
+
+def app_on_store() -> LocalcoderApp:
+    return LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), TextFile("def f():\n"))
+
+
+async def test_it_lists_what_is_here_and_what_can_be_had() -> None:
+    app = app_on_store()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f2")
+        await until(pilot, lambda: "● nano" in screen_text(app))
+        text = screen_text(app)
+        assert "starcoder2:3b" in text
+        assert "to pull" in text
+        assert "bundled" in text
+        assert "fits" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is edit_screen(app))
+
+
+@pytest.fixture
+def elsewhere(demo_model: Path, tmp_path: Path) -> Path:
+    """A model file that lies outside of the models directory."""
+    path = tmp_path / "other-Q8_0.gguf"
+    path.write_bytes(demo_model.read_bytes())
+    return path
+
+
+async def test_a_file_is_added_used_and_forgotten(elsewhere: Path) -> None:
+    app = app_on_store()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f2", "a")
+        await until(pilot, lambda: isinstance(app.screen, AskLine))
+        app.screen.query_one("Input").value = str(elsewhere)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: "other-Q8_0" in screen_text(app) and isinstance(app.screen, ModelsScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.engines.info is not None and "other" in app.engines.info.name)
+        assert "demonstration" not in screen_text(app)
+        await pilot.press("f2")
+        await until(pilot, lambda: "● other" in screen_text(app))
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: [model.name for model in store.installed()] == ["nano"])
+
+
+async def test_a_checkpoint_is_converted_from_here(shared: Path) -> None:
+    app = app_on_store()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f2", "c")
+        await until(pilot, lambda: isinstance(app.screen, AskLine))
+        app.screen.query_one("Input").value = str(shared / "nano")  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("enter")
+        await until(pilot, lambda: "nano-Q4_K_M" in screen_text(app) and "here" in screen_text(app), 30)
+        assert [model.name for model in store.installed()] == ["nano", "nano-Q4_K_M"]
+
+
+async def test_what_is_no_checkpoint_is_a_notice(tmp_path: Path) -> None:
+    app = app_on_store()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f2", "c")
+        await until(pilot, lambda: isinstance(app.screen, AskLine))
+        app.screen.query_one("Input").value = str(tmp_path)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.model_job.state.error)
