@@ -2,17 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from localcoder import paths
 from localcoder.completion.complete import Completion, Options, build_prompt
 from localcoder.completion.document import Document
 from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.tui.app import LocalcoderApp
-from localcoder.tui.files import TextFile
+from localcoder.tui.files import read_text_file
 from localcoder.tui.text.prompt_view import confidence, coverage, doubt_spans, shown
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
-
-_CODE = "import os\n\ndef list_files(path):\n    return os.listdir(path)\n\nprint(list_files('.'))\n"
 
 
 async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
@@ -45,15 +44,17 @@ def test_pieces_show_what_cannot_be_seen() -> None:
 
 
 async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path) -> None:
-    app = LocalcoderApp(lambda model: LocalEngine(demo_model), TextFile(_CODE))
+    app = LocalcoderApp(
+        lambda model: LocalEngine(demo_model), read_text_file(paths.assets_dir() / "samples" / "shelf.py")
+    )
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("f4")
         await until(pilot, lambda: "no completion yet" in screen_text(app))
-        edit_screen(app).editor.move_cursor((3, 22))
+        edit_screen(app).editor.move_cursor((39, 16))
         await pilot.press("f5")
         await until(pilot, lambda: "tok/s" in screen_text(app))
         await pilot.press("f4")
-        await until(pilot, lambda: "lines 1 to 6 of 7; all of it" in screen_text(app))
+        await until(pilot, lambda: "lines 1 to 40 of 41; all of it" in screen_text(app))
         text = screen_text(app)
         assert "stopped" in text
         assert "probability" in text
