@@ -7,20 +7,22 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from localcoder.completion.document import Document
-from localcoder.completion.layout import LayoutName, fim_prompt
+from localcoder.completion.layout import LayoutName
+from localcoder.completion.session import Limits, Session
 from localcoder.completion.stopping import Mode, Stopper
 from localcoder.completion.trim import trim
-from localcoder.completion.window import CHARACTERS_PER_TOKEN, choose_window
-from localcoder.engine.api import Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
+from localcoder.engine.api import Engine, Finished, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2048
-_CONTROL_TOKENS = 3
-_SHRINK = 0.9
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a completion is made. `max_prompt_tokens` bounds what is read; less is read when the context is smaller."""
+    """How a completion is made. `max_prompt_tokens` bounds what is read; less is read when the context is smaller.
+
+    `first_token_s` bounds the wait for the first token: what cannot be read in that time is read in the background
+    afterwards. None reads everything first.
+    """
 
     layout: LayoutName = "spm"
     mode: Mode = "block"
@@ -28,6 +30,7 @@ class Options:
     max_prompt_tokens: int = DEFAULT_PROMPT_TOKENS
     sampling: Sampling = field(default_factory=Sampling)
     logprobs: bool = False
+    first_token_s: float | None = None
     time_budget_s: float | None = None
 
 
@@ -56,16 +59,19 @@ class Completion:
 Update = Progress | TextDelta | Completion
 
 
-async def complete(document: Document, engine: Engine, options: Options | None = None) -> AsyncIterator[Update]:
+async def complete(
+    document: Document, engine: Engine, options: Options | None = None, session: Session | None = None
+) -> AsyncIterator[Update]:
     """Progress while the prompt is read, text as it becomes certain, and the Completion at the end.
 
-    Closing the iterator cancels the request. Raises LocalcoderError when the engine cannot serve it.
+    A `session` makes the prompts of one buffer grow only at their end, and reads ahead after the completion. Closing
+    the iterator cancels the request. Raises LocalcoderError when the engine cannot serve it.
     """
-    options = options or Options()
+    options, session = options or Options(), session or Session()
     model = await engine.info()
-    ids = await build_prompt(document, engine, model, options)
+    plan = await session.plan(document, engine, model, options.layout, _limits(options))
     request = Request(
-        ids=ids,
+        ids=plan.ids,
         max_tokens=options.max_tokens,
         sampling=options.sampling,
         logprobs=options.logprobs,
@@ -85,13 +91,15 @@ async def complete(document: Document, engine: Engine, options: Options | None =
                 tokens.append(event)
                 if stopper.feed(text):
                     # The engine ends at once and says what it did; the rest of its tokens is not wanted.
-                    await engine.cancel()
+                    await engine.cancel(request)
                     continue
                 sure = trim(text[: stopper.sure], document.suffix, final=False)
                 if len(sure) > len(shown):
                     yield TextDelta(sure[len(shown) :])
                     shown = sure
     assert finished is not None
+    if plan.later is not None and (stopper.reason or finished.reason != "cancelled"):
+        session.read_ahead(engine, plan.later)
     whole = text if stopper.reason is None else text[: stopper.cut]
     whole = trim(whole, document.suffix, final=True)
     if len(whole) > len(shown):
@@ -101,19 +109,17 @@ async def complete(document: Document, engine: Engine, options: Options | None =
         reason=stopper.reason or finished.reason,
         stats=finished.stats,
         model=model.name,
-        prompt_ids=ids,
+        prompt_ids=plan.ids,
         tokens=tuple(tokens),
     )
 
 
-async def build_prompt(document: Document, engine: Engine, model: ModelInfo, options: Options) -> tuple[int, ...]:
-    """The ids to read for a completion at the cursor: at most `max_prompt_tokens`, and what the context holds."""
-    budget = min(options.max_prompt_tokens, model.n_ctx_train - options.max_tokens)
-    characters = int(budget * CHARACTERS_PER_TOKEN)
-    while True:
-        window = choose_window(document, characters)
-        prefix, suffix = await engine.tokenize([window.prefix, window.suffix])
-        excess = (len(prefix) + len(suffix) + _CONTROL_TOKENS) / budget
-        if excess <= 1 or characters <= 1:
-            return fim_prompt(options.layout, prefix, suffix, model.special)
-        characters = int(characters / excess * _SHRINK)
+async def read_ahead(document: Document, engine: Engine, options: Options, session: Session) -> None:
+    """Begin to read the prompt of a completion that nobody has asked for yet."""
+    model = await engine.info()
+    plan = await session.plan(document, engine, model, options.layout, _limits(options))
+    session.read_ahead(engine, plan.later or plan.ids)
+
+
+def _limits(options: Options) -> Limits:
+    return Limits(options.max_prompt_tokens, options.max_tokens, options.first_token_s)

@@ -11,6 +11,8 @@ CHARACTERS_PER_TOKEN = 3.0
 PREFIX_SHARE = 0.75
 STEP_LINES = 32
 """The window begins at a line whose number is a multiple of this, so that typing and scrolling do not shift it."""
+_HEAD = 160
+"""Characters by which the beginning of a window is recognised."""
 STEPS = 4
 """A line that is longer than the window begins in it at a multiple of the window's length over this."""
 
@@ -61,3 +63,23 @@ def _end(after: str, budget: int) -> int:
         return len(after)
     newline = after.rfind("\n", 0, max(budget, 0))
     return newline + 1 if newline >= 0 else max(budget, 0)
+
+
+def continue_window(previous: Window, document: Document, *, slides: bool = False) -> Window | None:
+    """The window that begins and ends where `previous` did, or None when the text there has changed.
+
+    With `slides`, a document that begins in the middle of the previous prefix is taken for the same text of which the
+    client no longer sends the first lines: they stay in.
+    """
+    if not document.suffix.startswith(previous.suffix):
+        return None
+    before, left_out_after = document.prefix, len(document.suffix) - len(previous.suffix)
+    head = previous.prefix[:_HEAD]
+    if before.startswith(head, previous.left_out_before):
+        start = previous.left_out_before
+        return Window(before[start:], previous.suffix, start, left_out_after)
+    if len(head) == _HEAD and (start := before.rfind(head)) >= 0:
+        return Window(before[start:], previous.suffix, start, left_out_after)
+    if slides and len(before) >= _HEAD and (dropped := previous.prefix.find(before[:_HEAD])) > 0:
+        return Window(previous.prefix[:dropped] + before, previous.suffix, 0, left_out_after)
+    return None

@@ -70,6 +70,7 @@ class Request:
     alternatives: int = 1
     logprobs: bool = False
     time_budget_s: float | None = None
+    """Seconds after the first token in which others may follow."""
     request_id: int = field(default_factory=lambda: next(_request_numbers))
 
 
@@ -116,6 +117,24 @@ class Finished:
 Event = Progress | Token | Finished
 
 
+@dataclass(frozen=True)
+class ReadEstimate:
+    """What reading a prompt would cost now: `reusable` of its `total` tokens are in the KV cache."""
+
+    total: int
+    reusable: int
+    tokens_per_s: float
+    """Reading speed of a batch, as last measured."""
+
+    @property
+    def unread(self) -> int:
+        return self.total - self.reusable
+
+    @property
+    def seconds(self) -> float:
+        return self.unread / self.tokens_per_s if self.tokens_per_s > 0 else 0.0
+
+
 class Engine(Protocol):
     """Reads token ids and generates tokens. One request runs at a time: a new one ends the one before it."""
 
@@ -131,6 +150,10 @@ class Engine(Protocol):
         """The exact bytes of each id; control tokens give their names."""
         ...
 
+    async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
+        """What reading these ids would cost now. Answers at once, also while a request runs."""
+        ...
+
     def generate(self, request: Request) -> AsyncIterator[Event]:
         """Progress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
         ...
@@ -139,8 +162,8 @@ class Engine(Protocol):
         """Read ahead into the KV cache without generating; gives way to any request."""
         ...
 
-    async def cancel(self) -> None:
-        """End what is running now, within 150 ms."""
+    async def cancel(self, request: Request | None = None) -> None:
+        """End this request, or whatever is running or waiting now, within 150 ms."""
         ...
 
     async def close(self) -> None:

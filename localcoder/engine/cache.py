@@ -163,6 +163,7 @@ class KVCache:
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """How many ids at the beginning are the same."""
     count = min(len(a), len(b))
-    if list(a[:count]) == list(b[:count]):
-        return count
-    return next(i for i in range(count) if a[i] != b[i])
+    left, right = list(a[:count]), list(b[:count])
+    if left == right:
+        return len(left)
+    return next((i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right)))

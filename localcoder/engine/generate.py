@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,8 @@ from localcoder.engine.vocab import TextStream
 
 READ_SLICE = 64
 """Tokens read between two looks at what else is wanted."""
+FIRST_AHEAD_SLICE = 8
+"""Tokens of the first batch when reading ahead; each one after it is twice as large."""
 MEASURED_TOKENS = 16
 """Tokens of the smallest batch whose time says how fast this machine reads."""
 PAST_WINDOW_SLICE = 16
@@ -57,7 +60,7 @@ class Generator:
                     break
                 generated += 1
                 yield "token", [token, text.feed(self._llama.piece(token)), logprob, 0]
-                if request.time_budget_s is not None and now - arrived > request.time_budget_s:
+                if request.time_budget_s is not None and now - started > request.time_budget_s:
                     reason = "time"
                     break
                 if generated < request.max_tokens:
@@ -85,8 +88,11 @@ class Generator:
         if not ids:
             return
         slot, _ = self.cache.take(ids, ahead=True)
+        # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
+        # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
+        sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
         try:
-            for _ in self._read(slot, ids, is_void):
+            for _ in self._read(slot, ids, is_void, sizes):
                 pass
         except DecodeAborted:
             return
@@ -97,12 +103,21 @@ class Generator:
         self._decode(slot, range(MEASURED_TOKENS), outputs=1)
         slot.clear()
 
-    def _read(self, slot: Slot, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+    def _read(
+        self,
+        slot: Slot,
+        ids: Sequence[int],
+        is_void: Callable[[], bool],
+        sizes: Iterable[int] | None = None,
+    ) -> Iterator[int]:
         """Decode what the slot lacks of `ids`; yields how many it holds after each batch."""
-        while (position := len(slot.ids)) < len(ids):
+        for size in sizes or itertools.repeat(READ_SLICE):
+            position = len(slot.ids)
+            if position >= len(ids):
+                return
             if is_void():
                 raise DecodeAborted
-            batch = ids[position : position + self._slice(position)]
+            batch = ids[position : position + min(size, self._slice(position))]
             self._decode(slot, batch, outputs=int(position + len(batch) == len(ids)))
             yield len(slot.ids)
 

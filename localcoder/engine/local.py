@@ -17,7 +17,7 @@ from typing import Any
 
 import localcoder
 from localcoder import paths
-from localcoder.engine.api import Event, Finished, ModelInfo, Progress, Request, SpecialIds, Stats, Token
+from localcoder.engine.api import Event, Finished, ModelInfo, Progress, ReadEstimate, Request, SpecialIds, Stats, Token
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import default_threads, worker_environment
 
@@ -31,10 +31,25 @@ _BOOT = "import sys; sys.path[0] = sys.argv[1]; from localcoder.engine.worker im
 
 
 class LocalEngine:
-    """llama.cpp in a child process, started with the first request. The protocol of `api.Engine`."""
+    """llama.cpp in a child process, started with the first request. The protocol of `api.Engine`.
 
-    def __init__(self, model: Path, *, n_threads: int | None = None, n_ctx: int = 0, n_gpu_layers: int = -1) -> None:
+    After `idle_s` seconds without a request the worker ends and its memory is free; the next request starts another.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        n_threads: int | None = None,
+        n_ctx: int = 0,
+        n_gpu_layers: int = -1,
+        idle_s: float | None = None,
+    ) -> None:
         self.model = model
+        self._idle_s = idle_s
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._unloading: asyncio.Task[None] | None = None
+        self._jobs: dict[int, int] = {}
         self._n_threads = n_threads
         self._n_ctx = n_ctx
         self._n_gpu_layers = n_gpu_layers
@@ -55,6 +70,11 @@ class LocalEngine:
         worker = await self._ready()
         return [bytes.fromhex(piece) for piece in await worker.ask({"op": "pieces", "ids": list(ids)})]
 
+    async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
+        worker = await self._ready()
+        reusable, tokens_per_s = await worker.ask({"op": "estimate", "ids": list(ids)})
+        return ReadEstimate(len(ids), reusable, tokens_per_s)
+
     async def generate(self, request: Request) -> AsyncIterator[Event]:
         if not request.ids:
             raise ValueError("a request needs at least one id")
@@ -62,6 +82,7 @@ class LocalEngine:
         fields = asdict(request)
         del fields["request_id"]
         job, events = worker.start({"op": "generate", "request": fields})
+        self._jobs[request.request_id] = job
         finished = False
         try:
             while not finished:
@@ -73,16 +94,25 @@ class LocalEngine:
             if not finished:
                 worker.cancel(job)
             worker.forget(job)
+            self._jobs.pop(request.request_id, None)
+            self._used()
 
     async def warm(self, ids: Sequence[int]) -> None:
         worker = await self._ready()
         await worker.ask({"op": "warm", "ids": list(ids)})
+        self._used()
 
-    async def cancel(self) -> None:
-        if self._worker is not None:
+    async def cancel(self, request: Request | None = None) -> None:
+        if self._worker is None:
+            return
+        if request is None:
             self._worker.cancel_all()
+        elif job := self._jobs.get(request.request_id):
+            self._worker.cancel(job)
 
     async def close(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         async with self._start:
             worker, self._worker, self._info = self._worker, None, None
             if worker is not None:
@@ -107,6 +137,18 @@ class LocalEngine:
             self._info = ModelInfo(**fields)
             self._worker = worker
             return worker
+
+    def _used(self) -> None:
+        """Count idle time from now."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        if self._idle_s is not None:
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._unload)
+
+    def _unload(self) -> None:
+        if self._jobs:
+            return self._used()
+        self._unloading = asyncio.create_task(self.close())
 
     def _load_options(self) -> dict[str, Any]:
         demo = paths.bundled_model()

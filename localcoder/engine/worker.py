@@ -6,10 +6,11 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "load", "id": 1, "path": …}            ← {"id": 1, "ok": {…}} or {"id": 1, "error": [what, todo, code]}
     → {"op": "tokenize", "id": 2, "texts": […]}     ← {"id": 2, "ok": [[…], …]}
     → {"op": "pieces", "id": 3, "ids": […]}         ← {"id": 3, "ok": [hex, …]}
+    → {"op": "estimate", "id": 6, "ids": […]}       ← {"id": 6, "ok": [reusable, tokens_per_s]}
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
     → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
-    → {"op": "cancel"}
+    → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from localcoder.engine.generate import Generator
 from localcoder.engine.llama import Llama, LoadOptions
 from localcoder.errors import LocalcoderError
 
+_ANSWERED_AT_ONCE = frozenset({"tokenize", "pieces", "estimate"})
+
 
 class Worker:
     """`current` is the id of the job that computes; ids at or below `void` are cancelled before or while they run."""
@@ -39,24 +42,25 @@ class Worker:
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._llama: Llama | None = None
+        self._generator: Generator | None = None
         self._void = 0
+        self._current = 0
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
-        generator: Generator | None = None
         while True:
             job, arrived = self._jobs.get()
             try:
                 if job["op"] == "load":
                     self._llama = Llama(LoadOptions(**job["options"]))
-                    generator = Generator(self._llama)
+                    self._generator = Generator(self._llama)
                     self._send(job["id"], ok=asdict(self._llama.info))
                     continue
-                if self._llama is None or generator is None:
-                    raise LocalcoderError("No model is loaded.", "Load one first.")
+                llama, generator = self._loaded()
                 with self._lock:
-                    if job["id"] > self._void:
-                        self._llama.clear_abort()
+                    self._current = job["id"]
+                    if self._current > self._void:
+                        llama.clear_abort()
                 self._compute(generator, job, arrived)
             except LocalcoderError as error:
                 self._send(job["id"], error=[error.what, error.todo, error.exit_code])
@@ -83,28 +87,33 @@ class Worker:
             message = json.loads(line)
             op = message["op"]
             try:
-                if op in ("tokenize", "pieces"):
-                    self._send(message["id"], ok=self._text(message))
+                if op in _ANSWERED_AT_ONCE:
+                    self._send(message["id"], ok=self._answer(message))
                     continue
             except LocalcoderError as error:
                 self._send(message["id"], error=[error.what, error.todo, error.exit_code])
                 continue
             if op in ("generate", "cancel"):
                 with self._lock:
-                    self._void = message["id"] - 1 if op == "generate" else message["id"]
-                    if self._llama is not None:
+                    self._void = max(self._void, message["id"] - (op == "generate"))
+                    if self._llama is not None and self._current <= self._void:
                         self._llama.abort()
             if op != "cancel":
                 self._jobs.put((message, arrived))
         # The parent is gone: nobody is left to compute for.
         os._exit(0)
 
-    def _text(self, message: dict[str, Any]) -> list[Any]:
-        llama = self._llama
-        if llama is None:
+    def _loaded(self) -> tuple[Llama, Generator]:
+        if self._llama is None or self._generator is None:
             raise LocalcoderError("No model is loaded.", "Load one first.")
+        return self._llama, self._generator
+
+    def _answer(self, message: dict[str, Any]) -> list[Any]:
+        llama, generator = self._loaded()
         if message["op"] == "tokenize":
             return [llama.tokenize(text) for text in message["texts"]]
+        if message["op"] == "estimate":
+            return [generator.cache.reusable(message["ids"]), generator.read_tokens_per_s]
         return [llama.piece(i).hex() for i in message["ids"]]
 
     def _send(self, message_id: int, **fields: Any) -> None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from localcoder.completion.complete import Completion, Options, TextDelta, build_prompt, complete
+from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document
 from localcoder.completion.layout import fim_prompt
+from localcoder.completion.session import Limits, Session
 from localcoder.engine.api import Progress, Sampling, SpecialIds
 from localcoder.errors import LocalcoderError
 
@@ -84,9 +85,8 @@ async def test_the_prompt_fits_its_budget_whatever_the_text(engine, layout):
     info = await engine.info()
     for text in ("0" * 40_000, "x = 1\n" * 5000, "\u4e00" * 9000):
         document = Document(text, len(text) // 2)
-        options = Options(layout=layout, max_prompt_tokens=300)
-        ids = await build_prompt(document, engine, info, options)
-        assert 120 < len(ids) <= 300
+        plan = await Session().plan(document, engine, info, layout, Limits(300, 64, None))
+        assert 120 < len(plan.ids) <= 300
 
 
 async def test_a_long_file_in_a_real_window(engine):

@@ -1,0 +1,127 @@
+"""What stays the same between two completions: the windows, so that a prompt grows only at its end while someone types.
+
+A session belongs to one buffer or one client. It also decides how much of the prompt can be read now, and has the rest
+read in the background.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from localcoder.completion.document import Document
+from localcoder.completion.layout import LayoutName, fim_prompt
+from localcoder.completion.window import CHARACTERS_PER_TOKEN, Window, choose_window, continue_window
+from localcoder.engine.api import Engine, ModelInfo
+from localcoder.errors import LocalcoderError
+
+_CONTROL_TOKENS = 3
+_SHRINK = 0.9
+_MARGIN = 0.85
+"""Of the time to the first token, the share that reading may take; the rest is for the token itself."""
+SMALLEST_NEAR_TOKENS = 24
+GROWTH = 1.25
+"""How far a window may grow beyond its budget before a new one is chosen."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a prompt. `first_token_s` None: read all of it, however long it takes."""
+
+    max_prompt_tokens: int
+    max_tokens: int
+    first_token_s: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ids to read for this completion, and those to read in the background for the next ones."""
+
+    ids: tuple[int, ...]
+    window: Window
+    later: tuple[int, ...] | None = None
+
+
+class Session:
+    """`slides`: the client sends a window of its own, so text that it no longer sends may still be in the file."""
+
+    def __init__(self, *, slides: bool = False) -> None:
+        self._slides = slides
+        self._far: Window | None = None
+        self._near: Window | None = None
+        self._background: asyncio.Task[None] | None = None
+
+    def continues(self, document: Document) -> bool:
+        """Whether this document is the one that the session was last asked about, typed on."""
+        windows = [window for window in (self._far, self._near) if window is not None]
+        return any(continue_window(window, document, slides=self._slides) for window in windows)
+
+    async def plan(
+        self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
+    ) -> Plan:
+        """Choose the prompt: the whole window if it can be read in time, else the lines nearest to the cursor."""
+        most = model.n_ctx_train - limits.max_tokens
+        fit = _Fit(document, engine, model, layout, self._slides)
+        largest = min(limits.max_prompt_tokens, most)
+        far, self._far = await fit.ids(largest, self._far, min(int(largest * GROWTH), most))
+        if limits.first_token_s is None:
+            return Plan(far, self._far)
+        estimate = await engine.estimate(far)
+        budget_s = limits.first_token_s * _MARGIN
+        if estimate.seconds <= budget_s:
+            self._near = None
+            return Plan(far, self._far)
+        affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
+        near, window = await fit.ids(affordable, self._near, largest)
+        if self._near is not None and (await engine.estimate(near)).seconds > budget_s:
+            near, window = await fit.ids(affordable, None, affordable)
+        self._near = window
+        return Plan(near, window, far)
+
+    def read_ahead(self, engine: Engine, ids: tuple[int, ...]) -> None:
+        """Read these ids in the background. The next request interrupts it and uses what has been read."""
+        self._background = asyncio.create_task(_warm(engine, ids))
+
+    async def close(self) -> None:
+        """Wait until nothing is read any more: end it with `engine.cancel()` first."""
+        if self._background is not None:
+            await self._background
+
+
+async def _warm(engine: Engine, ids: tuple[int, ...]) -> None:
+    # Reading ahead is a favour: whoever asks next is told what is wrong.
+    with suppress(LocalcoderError):
+        await engine.warm(ids)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Windows of one document as ids, in bounds that are counted in tokens."""
+
+    document: Document
+    engine: Engine
+    model: ModelInfo
+    layout: LayoutName
+    slides: bool
+
+    async def ids(self, budget: int, previous: Window | None, limit: int) -> tuple[tuple[int, ...], Window]:
+        """Continue the previous window while it has at most `limit` tokens, else choose a new one of `budget`."""
+        if previous is not None:
+            window = continue_window(previous, self.document, slides=self.slides)
+            if window is not None:
+                ids = await self._tokenize(window)
+                if len(ids) <= limit:
+                    return ids, window
+        characters = int(budget * CHARACTERS_PER_TOKEN)
+        while True:
+            window = choose_window(self.document, characters)
+            ids = await self._tokenize(window)
+            excess = len(ids) / budget
+            if excess <= 1 or characters <= 1:
+                return ids, window
+            characters = int(characters / excess * _SHRINK)
+
+    async def _tokenize(self, window: Window) -> tuple[int, ...]:
+        prefix, suffix = await self.engine.tokenize([window.prefix, window.suffix])
+        return fim_prompt(self.layout, prefix, suffix, self.model.special)
