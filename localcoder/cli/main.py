@@ -15,6 +15,7 @@ COMMANDS = {
     "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from your code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
+    "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
 }
 """Name → module that holds a click command called `command`, and its line in `--help`."""

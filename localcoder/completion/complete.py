@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -61,7 +61,7 @@ Update = Progress | TextDelta | Completion
 
 async def complete(
     document: Document, engine: Engine, options: Options | None = None, session: Session | None = None
-) -> AsyncIterator[Update]:
+) -> AsyncGenerator[Update, None]:
     """Progress while the prompt is read, text as it becomes certain, and the Completion at the end.
 
     A `session` makes the prompts of one buffer grow only at their end, and reads ahead after the completion. Closing
@@ -80,7 +80,7 @@ async def complete(
     stopper = Stopper(options.mode, document.prefix, document.suffix)
     text, shown, tokens = "", "", []
     finished: Finished | None = None
-    async with aclosing(engine.generate(request)) as events:  # type: ignore[type-var]
+    async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, Progress):
                 yield event

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localcoder.completion.context import Snippet
 from localcoder.errors import LocalcoderError
 
 
@@ -15,6 +16,8 @@ class Document:
     text: str
     cursor: int
     path: Path | None = None
+    snippets: tuple[Snippet, ...] = ()
+    """Pieces of other files that the completion may rest on, the most relevant last."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.cursor <= len(self.text):

@@ -2,7 +2,9 @@
 
 The layouts are those that StarCoder2 was trained on (Lozhkov et al. 2024, "StarCoder 2 and The Stack v2", and the
 FIM paper, Bavarian et al. 2022): PSM `<fim_prefix>P<fim_suffix>S<fim_middle>`, SPM
-`<fim_prefix><fim_suffix>S<fim_middle>P`. Each piece is tokenized by itself.
+`<fim_prefix><fim_suffix>S<fim_middle>P`. Pieces of other files stand before it in the repository layout,
+`<repo_name>R<file_sep>path0\ncode0<file_sep>path1\ncode1<file_sep>`, and the file that is filled then begins with its
+own path, after `<fim_prefix>`. Each piece is tokenized by itself.
 """
 
 from __future__ import annotations
@@ -29,3 +31,12 @@ def fim_prompt(
     if layout == "psm":
         return (pre, *prefix, suf, *suffix, mid)
     return (pre, suf, *suffix, mid, *prefix)
+
+
+def repository_head(repository: Sequence[int], files: Sequence[Sequence[int]], special: SpecialIds) -> tuple[int, ...]:
+    """The ids that stand before a FIM prompt: each of `files` is "path\ncode" as ids. Nothing when there are none."""
+    if not files or special.file_sep is None:
+        return ()
+    name = (special.repo_name, *repository) if special.repo_name is not None and repository else ()
+    separated = [token for file in files for token in (special.file_sep, *file)]
+    return (*name, *separated, special.file_sep)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from localcoder.completion.context import CONTEXT_SHARE, choose_snippets
 from localcoder.completion.document import Document
-from localcoder.completion.layout import LayoutName, fim_prompt
+from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
 from localcoder.completion.window import CHARACTERS_PER_TOKEN, Window, choose_window, continue_window
 from localcoder.engine.api import Engine, ModelInfo
 from localcoder.errors import LocalcoderError
@@ -73,9 +74,9 @@ class Session:
             self._near = None
             return Plan(far, self._far)
         affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
-        near, window = await fit.ids(affordable, self._near, largest)
+        near, window = await fit.ids(affordable, self._near, largest, context=False)
         if self._near is not None and (await engine.estimate(near)).seconds > budget_s:
-            near, window = await fit.ids(affordable, None, affordable)
+            near, window = await fit.ids(affordable, None, affordable, context=False)
         self._near = window
         return Plan(near, window, far)
 
@@ -105,8 +106,13 @@ class _Fit:
     layout: LayoutName
     slides: bool
 
-    async def ids(self, budget: int, previous: Window | None, limit: int) -> tuple[tuple[int, ...], Window]:
-        """Continue the previous window while it has at most `limit` tokens, else choose a new one of `budget`."""
+    async def ids(
+        self, budget: int, previous: Window | None, limit: int, *, context: bool = True
+    ) -> tuple[tuple[int, ...], Window]:
+        """Continue the previous window while it has at most `limit` tokens, else choose a new one of `budget`.
+
+        A window that goes on keeps the snippets that it began with; without `context` there are none.
+        """
         if previous is not None:
             window = continue_window(previous, self.document, slides=self.slides)
             if window is not None:
@@ -114,8 +120,13 @@ class _Fit:
                 if len(ids) <= limit:
                     return ids, window
         characters = int(budget * CHARACTERS_PER_TOKEN)
+        pinned = previous.snippets if previous is not None else ()
         while True:
-            window = choose_window(self.document, characters)
+            snippets = (
+                choose_snippets(self.document.snippets, pinned, int(characters * CONTEXT_SHARE)) if context else ()
+            )
+            taken = sum(len(snippet.path) + len(snippet.text) + 1 for snippet in snippets)
+            window = replace(choose_window(self.document, characters - taken), snippets=snippets)
             ids = await self._tokenize(window)
             excess = len(ids) / budget
             if excess <= 1 or characters <= 1:
@@ -123,5 +134,9 @@ class _Fit:
             characters = int(characters / excess * _SHRINK)
 
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
-        prefix, suffix = await self.engine.tokenize([window.prefix, window.suffix])
-        return fim_prompt(self.layout, prefix, suffix, self.model.special)
+        snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]
+        path = f"{self.document.path.name}\n" if snippets and self.document.path is not None else ""
+        texts = [path + window.prefix, window.suffix, *snippets]
+        prefix, suffix, *files = await self.engine.tokenize(texts)
+        head = repository_head((), files, self.model.special)
+        return head + fim_prompt(self.layout, prefix, suffix, self.model.special)

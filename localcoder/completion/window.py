@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
+from localcoder.completion.context import Snippet
 from localcoder.completion.document import Document
 
 CHARACTERS_PER_TOKEN = 3.0
 """Characters of code a token covers, on the low side: a window guessed too small costs less than a second try."""
 PREFIX_SHARE = 0.75
-STEP_LINES = 32
-"""The window begins at a line whose number is a multiple of this, so that typing and scrolling do not shift it."""
+WASTE = 0.25
+"""Of the budget for the prefix, the part that may stay unused so that the window begins at a step."""
+_STEPS_LINES = (32, 16, 8, 4, 2, 1)
+"""The window begins at a line whose number is a multiple of one, so that typing and scrolling do not shift it."""
 _HEAD = 160
 """Characters by which the beginning of a window is recognised."""
-STEPS = 4
-"""A line that is longer than the window begins in it at a multiple of the window's length over this."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Window:
     suffix: str
     left_out_before: int
     left_out_after: int
+    snippets: tuple[Snippet, ...] = ()
 
 
 def choose_window(document: Document, budget_characters: int) -> Window:
@@ -41,20 +44,21 @@ def choose_window(document: Document, budget_characters: int) -> Window:
 
 
 def _start(before: str, budget: int) -> int:
-    """Offset of the first step line that leaves at most `budget` characters."""
+    """Offset of the first line that leaves at most `budget` characters and whose number is a multiple of a step.
+
+    The step is the largest that wastes no more than a part of the budget.
+    """
     earliest = len(before) - budget
     if earliest <= 0:
         return 0
-    offset = 0
-    for number, line in enumerate(before.split("\n")):
-        if offset >= earliest and number % STEP_LINES == 0:
-            return offset
-        offset += len(line) + 1
-    # The last lines fill the budget before a step is reached: any line start, else a step of characters.
-    newline = before.find("\n", earliest - 1)
-    if newline >= 0:
-        return newline + 1
-    step = max(1, budget // STEPS)
+    starts = [0, *(match.end() for match in re.finditer("\n", before))]
+    candidates = [(number, start) for number, start in enumerate(starts) if start >= earliest]
+    for step in _STEPS_LINES:
+        for number, start in candidates:
+            if number % step == 0 and start - earliest <= budget * WASTE:
+                return start
+    # Inside a line that is longer than what may be wasted.
+    step = max(1, int(budget * WASTE))
     return min(len(before), -(-earliest // step) * step)
 
 
@@ -77,9 +81,10 @@ def continue_window(previous: Window, document: Document, *, slides: bool = Fals
     head = previous.prefix[:_HEAD]
     if before.startswith(head, previous.left_out_before):
         start = previous.left_out_before
-        return Window(before[start:], previous.suffix, start, left_out_after)
+        return replace(previous, prefix=before[start:], left_out_before=start, left_out_after=left_out_after)
     if len(head) == _HEAD and (start := before.rfind(head)) >= 0:
-        return Window(before[start:], previous.suffix, start, left_out_after)
+        return replace(previous, prefix=before[start:], left_out_before=start, left_out_after=left_out_after)
     if slides and len(before) >= _HEAD and (dropped := previous.prefix.find(before[:_HEAD])) > 0:
-        return Window(previous.prefix[:dropped] + before, previous.suffix, 0, left_out_after)
+        prefix = previous.prefix[:dropped] + before
+        return replace(previous, prefix=prefix, left_out_before=0, left_out_after=left_out_after)
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -154,7 +154,7 @@ class Engine(Protocol):
         """What reading these ids would cost now. Answers at once, also while a request runs."""
         ...
 
-    def generate(self, request: Request) -> AsyncIterator[Event]:
+    def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         """Progress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
         ...
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -75,7 +75,7 @@ class LocalEngine:
         reusable, tokens_per_s = await worker.ask({"op": "estimate", "ids": list(ids)})
         return ReadEstimate(len(ids), reusable, tokens_per_s)
 
-    async def generate(self, request: Request) -> AsyncIterator[Event]:
+    async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         if not request.ids:
             raise ValueError("a request needs at least one id")
         worker = await self._ready()

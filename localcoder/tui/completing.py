@@ -165,7 +165,7 @@ class Completing:
         updates = complete(document, engine, replace(self.options, sampling=sampling, logprobs=True))
         done = None
         try:
-            async with aclosing(updates):  # type: ignore[type-var]
+            async with aclosing(updates):
                 async for update in updates:
                     match update:
                         case Progress():

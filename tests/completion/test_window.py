@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.completion.document import Document
-from localcoder.completion.window import STEP_LINES, choose_window
+from localcoder.completion.window import choose_window
 
 LINES = "".join(f"line {i} of the text\n" for i in range(1000))
 
@@ -26,10 +26,17 @@ def test_typing_moves_the_beginning_once_a_step_at_most():
 
 
 def test_the_beginning_moves_in_steps_of_lines():
-    starts = {choose_window(at_line(n), 6000).left_out_before for n in range(400, 400 + STEP_LINES)}
+    starts = {choose_window(at_line(n), 6000).left_out_before for n in range(400, 432)}
     assert len(starts) == 2
     for start in starts:
-        assert LINES[:start].count("\n") % STEP_LINES == 0
+        assert LINES[:start].count("\n") % 32 == 0
+
+
+def test_a_small_window_wastes_little():
+    for budget in (100, 200, 400, 800):
+        for line in range(480, 520):
+            window = choose_window(at_line(line), budget)
+            assert len(window.prefix) >= 0.75 * 0.75 * budget - 20
 
 
 def test_the_suffix_ends_with_a_line_and_takes_what_the_prefix_leaves():

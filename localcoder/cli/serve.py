@@ -1,0 +1,76 @@
+"""`localcoder serve`: completions over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+import click
+
+from localcoder.errors import LocalcoderError
+
+
+@click.command()
+@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the bundled demonstration model.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8012, show_default=True, help="0: any free one.")
+@click.option("--token", envvar="LOCALCODER_TOKEN", help="Ask for it; required beyond loopback. Or LOCALCODER_TOKEN.")
+@click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
+@click.option("--idle-minutes", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Then unload.")
+def command(
+    model: str | None, host: str, port: int, token: str | None, threads: int | None, idle_minutes: float
+) -> None:
+    """Serve completions to editors: /infill as llama-server speaks it, and OpenAI's /v1/completions."""
+    if not _is_loopback(host) and not token:
+        raise LocalcoderError(
+            f"{host} can be reached from other machines.", "Give --token, or listen on 127.0.0.1.", exit_code=2
+        )
+    try:
+        import uvicorn
+
+        from localcoder.serve.app import make_app
+    except ImportError:
+        raise LocalcoderError(
+            "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
+        ) from None
+    from localcoder.engine.local import LocalEngine
+    from localcoder.models.store import resolve
+
+    engine = LocalEngine(resolve(model), n_threads=threads, idle_s=idle_minutes * 60 or None)
+    listener = _listen(host, port)
+
+    async def run() -> None:
+        try:
+            info = await engine.info()
+            shown = f"[{host}]" if ":" in host else host
+            click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
+            hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
+            config = uvicorn.Config(make_app(engine, token=token, **hosts), log_level="warning", access_log=False)
+            await uvicorn.Server(config).serve(sockets=[listener])
+        finally:
+            await engine.close()
+
+    with listener:
+        asyncio.run(run())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise LocalcoderError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+            "Choose another --port or --host.",
+            exit_code=2,
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,294 @@
+"""The HTTP endpoints: llama-server's `/infill`, OpenAI's `/v1/completions`, and what goes with them."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from localcoder import __version__
+from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
+from localcoder.completion.document import Document
+from localcoder.completion.session import Session
+from localcoder.engine.api import Engine
+from localcoder.errors import LocalcoderError
+from localcoder.serve import speak
+from localcoder.serve.speak import BadBody
+
+MAX_BODY_BYTES = 8 << 20
+MAX_SESSIONS = 8
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Completer:
+    """One engine for all clients: requests take turns, and each client's typing goes on in a session of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._turn = asyncio.Lock()
+        # Least recently used first.
+        self._sessions: list[Session] = []
+
+    async def run(self, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
+        async with self._turn, aclosing(complete(document, self.engine, options, self._session(document))) as updates:
+            async for update in updates:
+                if isinstance(update, TextDelta | Completion):
+                    yield update
+
+    async def read_ahead(self, document: Document, options: Options) -> None:
+        async with self._turn:
+            await read_ahead(document, self.engine, options, self._session(document))
+
+    def _session(self, document: Document) -> Session:
+        session = next((each for each in reversed(self._sessions) if each.continues(document)), None)
+        if session is None:
+            session = Session(slides=True)
+        else:
+            self._sessions.remove(session)
+        self._sessions = [*self._sessions[-MAX_SESSIONS + 1 :], session]
+        return session
+
+
+def make_app(engine: Engine, *, token: str | None = None, hosts: frozenset[str] = _LOOPBACK_NAMES) -> Starlette:
+    """The application. `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
+    completer = Completer(engine)
+    routes = [
+        Route("/health", _health, methods=["GET"]),
+        Route("/v1/health", _health, methods=["GET"]),
+        Route("/infill", _infill, methods=["POST"]),
+        Route("/v1/completions", _completions, methods=["POST"]),
+        Route("/v1/models", _models, methods=["GET"]),
+        Route("/tokenize", _tokenize, methods=["POST"]),
+        Route("/detokenize", _detokenize, methods=["POST"]),
+        Route("/props", _props, methods=["GET"]),
+    ]
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(_Guard, token=token, hosts=hosts)],
+        exception_handlers={
+            BadBody: _bad_body,
+            LocalcoderError: _engine_trouble,
+            HTTPException: _http_error,
+        },
+    )
+    app.state.completer = completer
+    return app
+
+
+class _Guard:
+    """Refuses what does not come from this machine's own programs, or from someone who knows the token.
+
+    A page in a browser can reach a loopback port: by a name that it lets point here (Host tells), or by a request
+    across origins (Origin tells).
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._refusal(scope)) is not None:
+            await _error(*refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        if _host_name(headers.get("host", "")) not in self._hosts and "*" not in self._hosts:
+            return 403, "This host name is not served here."
+        origin = headers.get("origin")
+        if origin is not None and _host_name(origin.partition("://")[2]) not in _LOOPBACK_NAMES:
+            return 403, "Requests from other origins are not answered."
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        is_open = self._token is None or scope["path"] in ("/health", "/v1/health")
+        if not is_open and not hmac.compare_digest(given.encode(), (self._token or "").encode()):
+            return 401, "A token is required: send it as 'Authorization: Bearer TOKEN'."
+        if int(headers.get("content-length", "0") or 0) > MAX_BODY_BYTES:
+            return 413, f"A body has at most {MAX_BODY_BYTES} bytes."
+        return None
+
+
+def _host_name(netloc: str) -> str:
+    """`127.0.0.1:8012` and `[::1]:8012` without their ports."""
+    if netloc.startswith("["):
+        return netloc[1:].partition("]")[0]
+    return netloc.partition(":")[0].lower()
+
+
+async def _body(request: HttpRequest) -> dict[str, Any]:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"A body has at most {MAX_BODY_BYTES} bytes.")
+    try:
+        body = json.loads(data)
+    except ValueError as error:
+        raise BadBody(f"The body is not JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise BadBody("The body has to be a JSON object.")
+    return body
+
+
+async def _infill(request: HttpRequest) -> Response:
+    document, options, stream = speak.read_infill(await _body(request))
+    completer: Completer = request.app.state.completer
+    if options.max_tokens == 0:
+        await completer.read_ahead(document, options)
+        return JSONResponse(speak.infill_nothing((await completer.engine.info()).name))
+    if stream:
+        return _events(completer.run(document, options), speak.infill_chunk, speak.infill_result)
+    completion = await _finish(request, completer, document, options)
+    return JSONResponse({**speak.infill_result(completion), "content": completion.text})
+
+
+async def _completions(request: HttpRequest) -> Response:
+    document, options, stream, count = speak.read_completions(await _body(request))
+    completer: Completer = request.app.state.completer
+    name = (await completer.engine.info()).name
+    shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
+    if stream:
+        return _events(
+            completer.run(document, options),
+            lambda delta: {**shell, **speak.openai_chunk(delta)},
+            lambda completion: {**shell, **speak.openai_last_chunk(completion)},
+            end="data: [DONE]\n\n",
+        )
+    completions = [await _finish(request, completer, document, each) for each in speak.alternatives(options, count)]
+    return JSONResponse({**shell, **speak.openai_result(completions)})
+
+
+async def _finish(request: HttpRequest, completer: Completer, document: Document, options: Options) -> Completion:
+    """The completion, given up as soon as the client hangs up."""
+
+    async def last() -> Completion:
+        async with aclosing(completer.run(document, options)) as updates:
+            async for update in updates:
+                if isinstance(update, Completion):
+                    return update
+        raise LocalcoderError("The engine gave no answer.", "Try again.")
+
+    work = asyncio.ensure_future(last())
+    gone = asyncio.ensure_future(_until_disconnected(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise HTTPException(499, "The client hung up.")
+        return work.result()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError, LocalcoderError):
+                await task
+
+
+async def _until_disconnected(request: HttpRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _events(
+    updates: AsyncGenerator[TextDelta | Completion, None],
+    chunk: Callable[[TextDelta], dict[str, Any]],
+    last: Callable[[Completion], dict[str, Any]],
+    end: str = "",
+) -> StreamingResponse:
+    """Server-sent events; when the client hangs up the generator is closed, which cancels the request."""
+
+    async def lines() -> AsyncIterator[str]:
+        try:
+            async with aclosing(updates) as open_updates:
+                async for update in open_updates:
+                    fields = chunk(update) if isinstance(update, TextDelta) else last(update)
+                    yield f"data: {json.dumps(fields, ensure_ascii=False)}\n\n"
+        except LocalcoderError as error:
+            yield f"data: {json.dumps({'error': _error_fields(500, error.what, error.todo)})}\n\n"
+        yield end
+
+    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+
+async def _health(request: HttpRequest) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _models(request: HttpRequest) -> Response:
+    info = await request.app.state.completer.engine.info()
+    meta = {
+        "n_vocab": info.n_vocab,
+        "n_ctx_train": info.n_ctx_train,
+        "n_params": info.parameters,
+        "size": info.size_bytes,
+    }
+    model = {"id": info.name, "object": "model", "created": 0, "owned_by": "localcoder", "meta": meta}
+    return JSONResponse({"object": "list", "data": [model]})
+
+
+async def _props(request: HttpRequest) -> Response:
+    info = await request.app.state.completer.engine.info()
+    return JSONResponse(
+        {
+            "model_alias": info.name,
+            "model_path": info.path,
+            "total_slots": 1,
+            "build_info": f"localcoder {__version__}",
+            "default_generation_settings": {"n_ctx": info.n_ctx_train, "n_predict": Options.max_tokens},
+            "architecture": info.architecture,
+            "type": info.type_name,
+            "sliding_window": info.window,
+            "end_ids": info.end_ids,
+        }
+    )
+
+
+async def _tokenize(request: HttpRequest) -> Response:
+    body = await _body(request)
+    content = speak.text(body, "content")
+    engine: Engine = request.app.state.completer.engine
+    (ids,) = await engine.tokenize([content])
+    if not body.get("with_pieces"):
+        return JSONResponse({"tokens": ids})
+    pieces = await engine.pieces(ids)
+    return JSONResponse({"tokens": [speak.piece(i, data) for i, data in zip(ids, pieces, strict=True)]})
+
+
+async def _detokenize(request: HttpRequest) -> Response:
+    engine: Engine = request.app.state.completer.engine
+    ids = speak.token_ids(await _body(request), (await engine.info()).n_vocab)
+    return JSONResponse({"content": b"".join(await engine.pieces(ids)).decode("utf-8", "replace")})
+
+
+def _error_fields(code: int, what: str, todo: str = "") -> dict[str, Any]:
+    kind = {400: "invalid_request_error", 401: "authentication_error"}.get(code, "server_error")
+    return {"code": code, "message": f"{what} {todo}".strip(), "type": kind}
+
+
+def _error(code: int, what: str, todo: str = "") -> JSONResponse:
+    return JSONResponse({"error": _error_fields(code, what, todo)}, status_code=code)
+
+
+async def _bad_body(request: HttpRequest, error: Exception) -> Response:
+    return _error(400, str(error))
+
+
+async def _engine_trouble(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, LocalcoderError)
+    return _error(500, error.what, error.todo)
+
+
+async def _http_error(request: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail)
