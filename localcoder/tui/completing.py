@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 from textual.dom import DOMNode
 from textual.timer import Timer
 from textual.worker import Worker
 
-from localcoder.completion.complete import Completion, Options, TextDelta, build_prompt, complete
+from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
 from localcoder.completion.document import Document
+from localcoder.completion.session import Session
 from localcoder.engine.api import Progress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.tui.engines import EngineHost
@@ -59,6 +61,7 @@ class Completing:
         self._found: list[Completion] = []
         self._shown = 0
         self._place: tuple[Editor, Document] | None = None
+        self._sessions: WeakKeyDictionary[Editor, Session] = WeakKeyDictionary()
         self.is_automatic = True
         self.is_shaded = False
         """Whether suggestions show what the model is unsure of."""
@@ -130,6 +133,10 @@ class Completing:
         owner, document = self._place
         return owner is editor and editor.snapshot() == document
 
+    def _session(self, editor: Editor) -> Session:
+        """What the prompts of this editor's buffer have in common."""
+        return self._sessions.setdefault(editor, Session())
+
     async def _guarded(self, work: Coroutine[None, None, object]) -> None:
         try:
             await work
@@ -152,8 +159,7 @@ class Completing:
             self._model_loaded()
             if self._status.phase == "loading":
                 self._tell(Status())
-            ids = await build_prompt(editor.snapshot(), engine, await engine.info(), self.options)
-            await engine.warm(ids)
+            await read_ahead(editor.snapshot(), engine, self.options, self._session(editor))
         except LocalcoderError as error:
             self._failed(error)
 
@@ -162,7 +168,9 @@ class Completing:
         engine = await self._engines.engine()
         self._model_loaded()
         self._tell(Status("reading"))
-        updates = complete(document, engine, replace(self.options, sampling=sampling, logprobs=True))
+        updates = complete(
+            document, engine, replace(self.options, sampling=sampling, logprobs=True), self._session(editor)
+        )
         done = None
         try:
             async with aclosing(updates):

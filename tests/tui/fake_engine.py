@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from localcoder.engine.api import Event, Finished, ModelInfo, Progress, Request, SpecialIds, Stats, Token
+from localcoder.engine.api import Event, Finished, ModelInfo, Progress, ReadEstimate, Request, SpecialIds, Stats, Token
 from localcoder.errors import LocalcoderError
 
 INFO = ModelInfo(
@@ -44,7 +44,7 @@ class FakeEngine:
     async def pieces(self, ids: Sequence[int]) -> list[bytes]:
         return [chr(id - 10).encode() if id >= 10 else f"<{id}>".encode() for id in ids]
 
-    async def generate(self, request: Request) -> AsyncIterator[Event]:
+    async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         self.requests.append(request)
         if self.failures:
             raise self.failures.pop(0)
@@ -63,10 +63,13 @@ class FakeEngine:
         finally:
             self.cancelled += not finished
 
+    async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
+        return ReadEstimate(len(ids), 0, 1e6)
+
     async def warm(self, ids: Sequence[int]) -> None:
         self.warmed.append(tuple(ids))
 
-    async def cancel(self) -> None:
+    async def cancel(self, request: Request | None = None) -> None:
         self.cancelled += 1
 
     async def close(self) -> None:
