@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from gguf import GGUFWriter
-from gguf.gguf_writer import WriterState
 
 from converters.errors import ConvertError
 from converters.gguf_file import StoredTensor, read_gguf
+from converters.gguf_header import header_bytes
 
 _MAX_VALUES = 1 << 26
 
@@ -56,7 +56,8 @@ def read_imatrix(path: Path) -> ImportanceMatrix:
             count = _values(path, data, tensors[f"{matrix}.counts"])
             if count.size != 1:
                 raise ConvertError(f"{path} is of a mixture of experts, which StarCoder2 is not.", exit_code=2)
-            weights[matrix] = sums / count[0] if count[0] > 0 else np.ones_like(sums)
+            with np.errstate(all="ignore"):
+                weights[matrix] = sums / count[0] if count[0] > 0 else np.ones_like(sums)
             if not np.isfinite(weights[matrix]).all() or (weights[matrix] < 0).any():
                 raise ConvertError(f"{path}: {matrix} has values that are not finite.", "Make it again.", exit_code=2)
     if not weights:
@@ -105,13 +106,7 @@ def imatrix_bytes(
     for name in sorted(sums):
         writer.add_tensor(f"{name}.in_sum2", sums[name].astype(np.float32)[None, :])
         writer.add_tensor(f"{name}.counts", np.array([[counts[name]]], np.float32))
-    buffer = io.BytesIO()
-    writer.fout = [buffer]  # type: ignore[list-item]
-    writer.state = WriterState.EMPTY
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    data = bytearray(buffer.getvalue())
+    data = bytearray(header_bytes(writer))
     for name in sorted(sums):
         for values in (sums[name].astype("<f4"), np.array([counts[name]], "<f4")):
             data += bytes(-len(data) % 32) + values.tobytes()

@@ -6,7 +6,6 @@ the next multiple of the alignment.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFWriter
-from gguf.gguf_writer import WriterState
 
 from converters import ggml
 from converters.checkpoint import SourceTensor
 from converters.errors import ConvertError
+from converters.gguf_header import header_bytes
 
 ALIGNMENT = 32
 """GGUF's default for `general.alignment`, in bytes."""
@@ -146,15 +145,7 @@ def _header(
         writer.add_int32("split.tensors.count", total)
     for name, type_name, source, size in tensors:
         writer.add_tensor_info(name, source.shape, np.dtype(np.float32), size, GGMLQuantizationType[type_name])
-    buffer = io.BytesIO()
-    # The writer opens paths only. Sizes must be known before any file is, so it is handed a buffer as its open file.
-    writer.fout = [buffer]  # type: ignore[list-item]
-    writer.state = WriterState.EMPTY
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    header = buffer.getvalue()
-    return header + bytes(_padded(len(header)) - len(header))
+    return header_bytes(writer)
 
 
 def _padded(size: int) -> int:

@@ -17,6 +17,8 @@ COMMANDS = {
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
+    "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
+    "repair": ("localcoder.cli.repair", "Mend a GGUF file's metadata."),
 }
 """Name → module that holds a click command called `command`, and its line in `--help`."""
 

@@ -19,6 +19,8 @@ _STAGES = {
     "download": "Downloading",
     "convert": "Converting",
     "check": "sha256",
+    "inspect": "Checking rows",
+    "repair": "Copying",
 }
 
 
