@@ -48,6 +48,8 @@ COMMANDS: tuple[Command, ...] = (
             "Turns suggestions after a pause on or off.", before_text=True),
     Command("completion.inspect", "screen", "inspect", "f4", "Inspect the last completion…",
             "The prompt as tokens, what of the file went in, why it stopped, how sure the model was."),
+    Command("completion.compare", "screen", "compare", "f9", "Compare two models here…",
+            "Runs another model at the cursor, side by side with this one."),
     Command("completion.shade", "screen", "toggle_shading", "alt+s", "Shade what the model is unsure of",
             "Colours the parts of a suggestion that the model gives little chance.", before_text=True),
     Command("file.save", "screen", "save", "ctrl+s", "Save",

@@ -35,6 +35,10 @@ class EngineHost:
             self._loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._loading)
 
+    def another(self, model: str) -> Engine:
+        """A second engine, which belongs to whoever asked for it. Raises LocalcoderError."""
+        return self._factory(model)
+
     async def switch(self, model: str | None) -> None:
         """Use another model from the next request on."""
         await self.close()

@@ -16,12 +16,14 @@ from localcoder.completion.complete import Completion, Options
 from localcoder.completion.stopping import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
+from localcoder.models import store
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
 from localcoder.tui.commands import bindings
 from localcoder.tui.completing import Completing
 from localcoder.tui.files import TextFile, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.screens.compare import CompareScreen, PickModel
 from localcoder.tui.screens.inspect import InspectScreen
 from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.searching import Searching
@@ -166,6 +168,18 @@ class EditScreen(Screen[None]):
             self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
         else:
             self.app.push_screen(InspectScreen(last, document))
+
+    @work(group="compare", exclusive=True)
+    async def action_compare(self) -> None:
+        loaded = self.app.engines.info
+        others = [model for model in store.installed() if loaded is None or Path(loaded.path) != model.path]
+        if not others:
+            self.notify("There is only one model here. F2 gets another: pull it, add a file, convert one.", timeout=6)
+            return
+        other = await self.app.push_screen_wait(PickModel("Compare with which model?", others))
+        if other is not None:
+            self._completing.stop()
+            self.app.push_screen(CompareScreen(self.editor.snapshot(), self._completing.options, other))
 
     def action_toggle_shading(self) -> None:
         self._completing.is_shaded = not self._completing.is_shaded

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcoder import paths
+from localcoder.engine.local import LocalEngine
+from localcoder.models import store
+from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.files import read_text_file
+from localcoder.tui.text.difference import agreement, marked
+from tests.tui.driving import edit_screen, screen_text, until
+
+
+def test_what_differs_is_marked() -> None:
+    left, right = marked("return a + b", "return c + b", "bold")
+    assert [left.plain[span.start : span.end] for span in left.spans] == ["a"]
+    assert [right.plain[span.start : span.end] for span in right.spans] == ["c"]
+    assert agreement("a b", "a b") == 1.0
+    assert 0 < agreement("a b", "a c") < 1
+
+
+@pytest.fixture
+def second_model(demo_model: Path, tmp_path: Path) -> store.Installed:
+    path = tmp_path / "second-Q8_0.gguf"
+    path.write_bytes(demo_model.read_bytes())
+    return store.add(path)
+
+
+async def test_two_models_side_by_side(second_model: store.Installed) -> None:
+    sample = paths.assets_dir() / "samples" / "shelf.py"
+    app = LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), read_text_file(sample))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        edit_screen(app).editor.move_cursor((39, 16))
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f9")
+        await until(pilot, lambda: "Compare with which" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "The same text" in screen_text(app))
+        assert "nano-Q8_0" in screen_text(app)
+        assert "second-Q8_0" in screen_text(app)
+        assert screen_text(app).count("tok/s") >= 2
+
+
+async def test_one_model_alone_cannot_be_compared(demo_model: Path) -> None:
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f9")
+        await until(pilot, lambda: "only one model" in screen_text(app))
