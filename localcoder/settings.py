@@ -33,10 +33,10 @@ class Settings:
     """How long a suggestion is: one line, one block, or as long as the model likes."""
     max_tokens: int = 96
     """The most tokens of one suggestion."""
+    first_token_s: float = 1.0
+    """Seconds in which a suggestion should begin: what cannot be read in that time is read in the background."""
     temperature: float = 0.0
     """0 always gives the likeliest text; up to about 1, alternatives vary more."""
-    adapter: str = ""
-    """A LoRA adapter (a GGUF file) to use with the model. Empty: none."""
     theme: str = "textual-dark"
     """Colours of the app."""
     soft_wrap: bool = True

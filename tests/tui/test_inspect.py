@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localcoder import paths
-from localcoder.completion.complete import Completion, Options, build_prompt
+from localcoder.completion.complete import Completion, Options, complete
 from localcoder.completion.document import Document
 from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
@@ -19,8 +19,10 @@ async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
     document = Document(text, text.index("value_1000"))
     info = await engine.info()
     for layout in ("psm", "spm"):
-        options = Options(layout=layout, max_prompt_tokens=400)  # type: ignore[arg-type]
-        ids = await build_prompt(document, engine, info, options)
+        options = Options(layout=layout, max_prompt_tokens=400, max_tokens=2)  # type: ignore[arg-type]
+        updates = [update async for update in complete(document, engine, options)]
+        assert isinstance(updates[-1], Completion)
+        ids = updates[-1].prompt_ids
         pieces = await engine.pieces(ids)
         went_in = coverage(document, ids, pieces, info.special)
         assert 0 < went_in.before < went_in.before_total

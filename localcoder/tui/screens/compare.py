@@ -113,7 +113,7 @@ class CompareScreen(ModalScreen[None]):
         self.query_one(f"#{side}-name", Static).update(f"{info.name} · {gigabytes(info.size_bytes)}")
         sofar = ""
         updates = complete(self._document, engine, self._options)
-        async with aclosing(updates):  # type: ignore[type-var]
+        async with aclosing(updates):
             async for update in updates:
                 match update:
                     case Progress():

@@ -307,6 +307,7 @@ def _options(settings: Settings) -> Options:
     return Options(
         mode=settings.mode,
         max_tokens=settings.max_tokens,
+        first_token_s=settings.first_token_s,
         sampling=Sampling(temperature=settings.temperature),
         logprobs=True,
     )
