@@ -21,22 +21,13 @@ import numpy.typing as npt
 from converters import ggml
 from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
-from converters.output import PendingFile, require_space, sha256_of, sync_directory
+from converters.output import PendingFile, make_directory, require_space, sha256_of, sync_directory
 from converters.plan import Plan, PlannedTensor
+from converters.progress import Progress
 from converters.rows import Reader, ShardSource, read_rows, row_blocks, scratch
 
 _EVENT_S = 0.1
 _MAX_F16 = 65504.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a conversion is: `stage` "convert" counts bytes read, "check" bytes hashed; `bytes_per_s` so far."""
-
-    stage: str
-    done_bytes: int
-    total_bytes: int
-    bytes_per_s: float
 
 
 @dataclass(frozen=True)
@@ -58,8 +49,8 @@ def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress
     if not plan.outputs:
         raise ConvertError("Nothing to convert to.", "Give a type with -t.", exit_code=2)
     for folder in {planned.path.parent for planned in plan.files}:
-        _make_directory(folder)
-    require_space((planned.path, planned.size_bytes) for planned in plan.files)
+        make_directory(folder)
+    require_space([*((planned.path, planned.size_bytes) for planned in plan.files), *shards.space()])
     for type_name in {tensor.type for planned in plan.files for tensor in planned.tensors}:
         ggml.prepare(type_name)
     pending: list[PendingFile] = []
@@ -110,6 +101,7 @@ def _convert(
     executor = ThreadPoolExecutor(threads, thread_name_prefix="convert")
     try:
         for shard, tensors in jobs.items():
+            yield from shards.fetch(shard)
             with shards.open(shard) as path, Reader(path) as reader:
                 waiting: deque[Future[int]] = deque()
                 blocks = (block for job in tensors for block in _blocks(job, importance, reader, stop))
@@ -198,15 +190,6 @@ def _hash(pending: Sequence[PendingFile]) -> Generator[Progress, None, list[str]
         digests.append(digest)
         before += file.size_bytes
     return digests
-
-
-def _make_directory(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConvertError(
-            f"{folder}: {error.strerror or error}.", "Give another place with -o.", exit_code=2
-        ) from None
 
 
 def cores() -> int:

@@ -20,11 +20,12 @@ from gguf import LlamaFileType
 
 from converters import ggml
 from converters.checkpoint import SourceTensor
-from converters.convert import Progress, cores
+from converters.convert import cores
 from converters.errors import ConvertError
 from converters.imatrix import ImportanceMatrix
 from converters.model import Mixture, Model
 from converters.plan import ALIGNMENT, tensor_bytes
+from converters.progress import Progress
 from converters.recipes import fitting_type, is_quantizable
 from converters.rows import Reader, ShardSource, read_rows
 
@@ -81,6 +82,7 @@ def measure(
         ggml.prepare(type_name)
     with ThreadPoolExecutor(threads or cores()) as executor:
         for shard in sorted({model.sources[name].shard for name in types}):
+            yield from shards.fetch(shard)
             with shards.open(shard) as path, Reader(path) as reader:
                 for name in (n for n in types if model.sources[n].shard == shard):
                     source = model.sources[name]

@@ -17,9 +17,9 @@ import numpy as np
 from gguf import LlamaFileType
 
 from converters import ggml
-from converters.convert import Progress
 from converters.errors import ConvertError
 from converters.gguf_file import GgufFile, StoredTensor, read_gguf
+from converters.progress import Progress
 from converters.rows import Reader
 from converters.tokenizer import END_OF_TEXT, FIM_TOKENS, PRE_TOKENIZER
 

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.checkpoint import SourceTensor
-from converters.convert import Progress, cores
+from converters.convert import cores
 from converters.model import Model
+from converters.progress import Progress
 from converters.recipes import is_quantizable
 from converters.rows import Reader, ShardSource, read_rows, row_blocks
 
@@ -37,6 +38,7 @@ def _all_exact(
     total, done = sum(source.size_bytes for source in sources), 0
     with ThreadPoolExecutor(threads) as executor:
         for shard in sorted({source.shard for source in sources}):
+            yield from shards.fetch(shard)
             with shards.open(shard) as path, Reader(path) as reader:
                 for source in (s for s in sources if s.shard == shard):
                     check = _Check(source, is_exact, reader)

@@ -147,6 +147,16 @@ def sync_directory(path: Path) -> None:
             os.close(fd)
 
 
+def make_directory(folder: Path) -> None:
+    """Create a folder and those above it; exit code 2 if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConvertError(
+            f"{folder}: {error.strerror or error}.", "Give another place with -o.", exit_code=2
+        ) from None
+
+
 def sha256_of(blocks: Iterable[memoryview | bytes]) -> Iterator[tuple[int, str]]:
     """Yields (bytes so far, "") after each block, and at the end (bytes, the digest)."""
     digest, done = hashlib.sha256(), 0

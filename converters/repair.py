@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
 
-from converters.convert import Progress
 from converters.errors import ConvertError
 from converters.gguf_file import GgufFile, Key, read_gguf
 from converters.gguf_header import header_bytes
 from converters.inspection import Problem, metadata_problems, published, tokens_of
 from converters.output import PendingFile, require_space, sha256_of
+from converters.progress import Progress
 from converters.rows import Reader
 from converters.tokenizer import END_OF_TEXT, FIM_TOKENS, PRE_TOKENIZER
 

@@ -7,13 +7,13 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from converters.convert import Progress
 from converters.errors import ConvertError
 from converters.fit import Fitted, candidates, fitted_mixture, measure, solve
 from converters.imatrix import ImportanceMatrix, read_imatrix
 from converters.lossless import lossless_type
 from converters.model import Mixture, Model, find_recipe, plan_model, recipe_mixture
 from converters.plan import Plan
+from converters.progress import Progress
 from converters.recipes import RECIPES
 from converters.rows import ShardSource
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from converters import ggml
 from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
+from converters.progress import Progress
 
 BLOCK_VALUES = 1 << 19
 """Values that a thread handles at a time: 2 MiB as float32, a fraction of a second in the slowest type."""
@@ -22,6 +23,14 @@ BLOCK_VALUES = 1 << 19
 
 class ShardSource(Protocol):
     """Where a shard's bytes come from. The hub's implementation fetches before and may delete after."""
+
+    def space(self) -> Sequence[tuple[Path, int]]:
+        """What will be put on disk to read from: (path, bytes)."""
+        ...
+
+    def fetch(self, shard: str) -> Iterator[Progress]:
+        """Make the shard available to `open`."""
+        ...
 
     def open(self, shard: str) -> AbstractContextManager[Path]:
         """The shard as a file on disk, for as long as the context lasts."""
@@ -33,6 +42,12 @@ class LocalShards:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    def space(self) -> Sequence[tuple[Path, int]]:
+        return ()
+
+    def fetch(self, shard: str) -> Iterator[Progress]:
+        return iter(())
 
     def open(self, shard: str) -> AbstractContextManager[Path]:
         return _Present(self._directory / shard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ import click
 from localcoder.cli.progress import watch
 
 if TYPE_CHECKING:
-    from converters.request import Prepared
+    from converters.checkpoint import Checkpoint
+    from converters.request import Prepared, Request
+    from converters.rows import ShardSource
 
 
 @click.command()
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 @click.option("--split-max-size", metavar="SIZE", help="Write files of at most this size: 2GB.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written: tensor, type, bytes, error.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: as JSON, without errors.")
+@click.option("--revision", default="", metavar="REV", help="Of a checkpoint on the hub: branch, tag or commit.")
+@click.option("--keep", is_flag=True, help="Keep the checkpoint that was fetched from the hub, in OUTPUT/NAME.")
 @click.option("--threads", type=click.IntRange(1, 1024), default=None, help="How many to use.  [default: one a core]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
@@ -39,21 +44,27 @@ def command(
     split_max_size: str | None,
     dry_run: bool,
     as_json: bool,
+    revision: str,
+    keep: bool,
     threads: int | None,
     quiet: bool,
 ) -> None:
-    """Turn the StarCoder2 checkpoint in the folder CHECKPOINT into GGUF files.
+    """Turn the StarCoder2 checkpoint, or PEFT LoRA adapter, in the folder CHECKPOINT into GGUF files.
+
+    CHECKPOINT may also be a repository on the Hugging Face hub, like bigcode/starcoder2-3b: it is fetched shard by
+    shard, each checked, used and deleted; a run that was interrupted goes on where it ended.
 
     The weights are read once, whatever the number of types. Each file appears when it is complete, with its sha256
     beside it.
     """
     from converters.checkpoint import open_checkpoint
-    from converters.convert import run
-    from converters.model import read_model
-    from converters.plan import refuse_overwriting
-    from converters.request import Request, check, prepare
+    from converters.lora import convert_adapter, is_adapter, read_adapter
+    from converters.model import output_path
+    from converters.remote import RemoteShards, open_remote
+    from converters.request import Request, check
     from converters.rows import LocalShards
     from converters.sizes import parse_size
+    from localcoder.models.hub import HuggingFaceHub
 
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.")
@@ -67,10 +78,48 @@ def command(
         split_max_bytes=parse_size(split_max_size) if split_max_size else 0,
         threads=threads or 0,
     )
+    if is_adapter(Path(checkpoint)):
+        adapter = read_adapter(Path(checkpoint))
+        out = output_path(output, adapter.name, "lora", alone=len(types) <= 1)
+        work = convert_adapter(adapter, out, types[0].upper() if types else "F32")
+        for written in watch(work, quiet=quiet):
+            click.echo(f"{written.path}  {written.size_bytes:,} bytes  {written.type}")
+        return
     check(request)
+    if is_repository(checkpoint):
+        folder = output.parent if output.suffix.lower() == ".gguf" else output
+        name = checkpoint.rsplit("/", 1)[-1]
+        folder = folder / (name if keep else f".{name}.fetched")
+        hub = HuggingFaceHub()
+        found, repository = open_remote(hub, checkpoint, revision, folder)
+        # What chooses types by values reads the weights before the conversion does.
+        twice = bool(fit or bpw) or "auto" in [name.lower() for name in types]
+        remote = RemoteShards(hub, repository, list(found.shards), folder, keep=keep or twice)
+        _convert(found, remote, request, dry_run=dry_run, as_json=as_json, errors=False, quiet=quiet)
+        if not keep:
+            remote.remove()
+        return
+    if revision or keep:
+        raise click.UsageError("--revision and --keep are for checkpoints on the hub.")
     found = open_checkpoint(Path(checkpoint))
-    shards = LocalShards(found.directory)
-    prepared = watch(prepare(request, read_model(found), shards, errors=dry_run and not as_json), quiet=quiet)
+    local = LocalShards(found.directory)
+    _convert(found, local, request, dry_run=dry_run, as_json=as_json, errors=dry_run and not as_json, quiet=quiet)
+
+
+def is_repository(checkpoint: str) -> bool:
+    """Whether a name is one on the hub: OWNER/NAME, and no such path here."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", checkpoint)) and not Path(checkpoint).exists()
+
+
+def _convert(
+    found: Checkpoint, shards: ShardSource, request: Request, *, dry_run: bool, as_json: bool, errors: bool, quiet: bool
+) -> None:
+    from converters.convert import run
+    from converters.model import read_model
+    from converters.plan import refuse_overwriting
+    from converters.request import prepare
+
+    prepared = watch(prepare(request, read_model(found), shards, errors=errors), quiet=quiet)
     if dry_run:
         click.echo(_as_json(prepared) if as_json else _as_table(prepared))
         return

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from converters.convert import Progress
+    from converters.progress import Progress
 
 Result = TypeVar("Result")
 

@@ -5,7 +5,10 @@
         --peer 'llama-quantize {work}/peer-bf16.gguf {work}/peer.gguf Q4_K_M'
 
 The checkpoint is read once before, so that both sides find it in the page cache as far as it fits. Each peer step is a
-command; their times are added. Prints JSON: seconds and peak resident bytes of each side, and the ratio of the times.
+command; their times are added.
+
+Prints JSON: seconds, processor seconds and peak resident bytes of each side, and the
+ratios of the times. On a machine that does other work besides, the processor seconds are the fairer ones.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ def measure(command: list[str]) -> dict[str, float]:
     seconds = time.perf_counter() - start
     if os.waitstatus_to_exitcode(status):
         raise SystemExit(f"failed: {shlex.join(command)}")
+    cpu = usage.ru_utime + usage.ru_stime
     unit = 1 if sys.platform == "darwin" else 1024
-    return {"seconds": round(seconds, 2), "peak_resident_bytes": usage.ru_maxrss * unit}
+    return {"seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2), "peak_resident_bytes": usage.ru_maxrss * unit}
 
 
 def read_once(checkpoint: Path) -> None:
@@ -58,7 +62,8 @@ def main() -> None:
         steps.append(measure(shlex.split(peer.format(checkpoint=args.checkpoint, work=args.work))))
     if steps:
         found["peer"] = steps
-        found["ratio"] = round(mine["seconds"] / sum(step["seconds"] for step in steps), 3)
+        for unit in ("seconds", "cpu_seconds"):
+            found[f"ratio_of_{unit}"] = round(mine[unit] / sum(step[unit] for step in steps), 3)
     for path in args.work.glob("*.gguf*"):
         path.unlink()
     print(json.dumps(found, indent=1))

@@ -11,10 +11,11 @@ import pytest
 from gguf import GGUFReader, dequantize
 
 from converters.checkpoint import open_checkpoint
-from converters.convert import Progress, run
+from converters.convert import run
 from converters.errors import ConvertError
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.plan import Plan, refuse_overwriting
+from converters.progress import Progress
 from converters.rows import LocalShards
 
 Make = Callable[..., Path]

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 
-from converters.convert import Progress
 from converters.errors import ConvertError
 from converters.gguf_file import read_gguf
 from converters.inspection import Inspection, inspect
+from converters.progress import Progress
 from converters.repair import Repaired, repair
 
 Result = TypeVar("Result")

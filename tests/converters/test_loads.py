@@ -15,8 +15,9 @@ import llama_cpp
 import pytest
 
 from converters.checkpoint import open_checkpoint
-from converters.convert import Progress, run
+from converters.convert import run
 from converters.model import read_model
+from converters.progress import Progress
 from converters.request import Request, prepare
 from converters.rows import LocalShards
 

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from converters.checkpoint import open_checkpoint, read_header
-from converters.convert import Progress, run
+from converters.convert import run
 from converters.errors import ConvertError
 from converters.imatrix import imatrix_bytes, read_imatrix
 from converters.inspection import inspect
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
+from converters.progress import Progress
 from converters.rows import LocalShards
 
 Result = TypeVar("Result")

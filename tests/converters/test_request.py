@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.checkpoint import open_checkpoint
-from converters.convert import Progress, run
+from converters.convert import run
 from converters.errors import ConvertError
 from converters.fit import _knapsack, candidates, measure, total_error
 from converters.gguf_file import read_gguf
 from converters.model import Model, find_recipe, read_model, recipe_mixture
+from converters.progress import Progress
 from converters.request import Prepared, Request, check, prepare
 from converters.rows import LocalShards
 from converters.sizes import parse_size

@@ -1,0 +1,18 @@
+"""How far long work is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Stages are "download", "examine", "measure", "convert", "check", "inspect", "repair".
+
+    `bytes_per_s` counts since the stage began, and is 0 where a rate would say nothing.
+    """
+
+    stage: str
+    done_bytes: int
+    total_bytes: int
+    bytes_per_s: float
