@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -93,8 +94,9 @@ def open_checkpoint(directory: Path) -> Checkpoint:
         add_shard(tensors, found, shard)
     if weight_map:
         check_index(weight_map, tensors)
-    name = directory.resolve().name or "model"
-    return Checkpoint(directory, config, tensors, shards, name, _source_url(directory, config))
+    repository = _cached_repository(directory)
+    name = repository.rsplit("/", 1)[-1] or directory.resolve().name or "model"
+    return Checkpoint(directory, config, tensors, shards, name, _source_url(directory, config, repository))
 
 
 def add_shard(tensors: dict[str, SourceTensor], found: Mapping[str, SourceTensor], shard: str) -> None:
@@ -274,20 +276,25 @@ def _weight_map(directory: Path) -> dict[str, str]:
     return parse_index((directory / INDEX_NAME).read_bytes()[: MAX_HEADER_BYTES + 1], INDEX_NAME)
 
 
-def _source_url(directory: Path, config: Mapping[str, Any]) -> str:
+def _cached_repository(directory: Path) -> str:
+    """OWNER/NAME of a folder in huggingface_hub's cache, whose own name is a commit; empty for any other folder."""
+    snapshots = directory.resolve().parent
+    if snapshots.name != "snapshots" or not snapshots.parent.name.startswith("models--"):
+        return ""
+    return snapshots.parent.name.removeprefix("models--").replace("--", "/")
+
+
+def _source_url(directory: Path, config: Mapping[str, Any], repository: str) -> str:
     """Where the checkpoint says it comes from: its hub page at the revision that huggingface_hub noted beside it."""
-    resolved = directory.resolve()
-    revision = ""
-    if resolved.parent.name == "snapshots" and resolved.parent.parent.name.startswith("models--"):
-        repository = resolved.parent.parent.name.removeprefix("models--").replace("--", "/")
-        return f"https://huggingface.co/{repository}/tree/{resolved.name}"
+    if repository:
+        return f"https://huggingface.co/{repository}/tree/{directory.resolve().name}"
     note = directory / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    revision = str(config.get("_commit_hash") or "")
     if note.is_file():
         revision = note.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0].strip()
-    revision = revision or str(config.get("_commit_hash") or "")
-    repository = str(config.get("_name_or_path") or "")
-    if repository.count("/") == 1 and not repository.startswith((".", "/")) and len(revision) == 40:
-        return f"https://huggingface.co/{repository}/tree/{revision}"
+    origin = str(config.get("_name_or_path") or "")
+    if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", origin) and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return f"https://huggingface.co/{origin}/tree/{revision}"
     return ""
 
 

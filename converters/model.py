@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,9 +103,16 @@ def plan_model(
     for mixture in mixtures:
         path = output_path(out, model.checkpoint.name, mixture.label, alone=len(mixtures) == 1)
         keys = _KeyWriter(model, mixture.file_type, imatrix)
-        outputs.append(
-            PlannedOutput(mixture.label, plan_files(path, model.sources, mixture.types, keys, split_max_bytes))
-        )
+        try:
+            files = plan_files(path, model.sources, mixture.types, keys, split_max_bytes)
+        except (TypeError, ValueError, AttributeError, KeyError, struct.error):
+            # Keys are checked where they decide something. The others are passed on, and GGUF has no place for all.
+            raise ConvertError(
+                "The model card or the tokenizer's configuration is malformed.",
+                "Get README.md and tokenizer_config.json of the checkpoint again.",
+                exit_code=2,
+            ) from None
+        outputs.append(PlannedOutput(mixture.label, files))
     return Plan(tuple(outputs), imatrix.weights if imatrix else {})
 
 

@@ -1,0 +1,102 @@
+"""A full disk, a killed process and a shared folder: what is under the final name is whole, or is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from converters.checkpoint import open_checkpoint
+from converters.convert import run
+from converters.errors import ConvertError
+from converters.model import find_recipe, plan_model, read_model, recipe_mixture
+from converters.output import PendingFile, require_space, write_whole
+from converters.plan import Plan
+from converters.rows import LocalShards
+
+
+def plan(checkpoint: Path, out: Path, *types: str) -> Plan:
+    model = read_model(open_checkpoint(checkpoint))
+    return plan_model(model, [recipe_mixture(model, find_recipe(name)) for name in types], out)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4M", "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_noticed_before(small_disk: Path, mini: Path) -> None:
+    with pytest.raises(ConvertError, match="are needed") as caught:
+        list(run(plan(mini, small_disk, "F32", "F16"), LocalShards(mini)))
+    assert caught.value.exit_code == 1
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_meanwhile(small_disk: Path, mini: Path) -> None:
+    work = run(plan(mini, small_disk, "BF16"), LocalShards(mini))
+    next(work)
+    with pytest.raises(OSError, match="No space"), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
+    with pytest.raises(ConvertError, match="disk is full"):
+        list(work)
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
+    (small_disk / "other").unlink()
+    list(run(plan(mini, small_disk, "BF16"), LocalShards(mini)))
+    assert sorted(path.name for path in small_disk.iterdir()) == ["mini-BF16.gguf", "mini-BF16.gguf.sha256"]
+
+
+def test_space_is_counted_by_disk(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    require_space([(tmp_path / "a", 1000), (tmp_path / "not" / "yet" / "b", 1000)])
+    with pytest.raises(ConvertError, match="are needed"):
+        require_space([(tmp_path / "a", free // 2 + 10**9), (tmp_path / "b", free // 2 + 10**9)])
+
+
+def test_a_file_that_was_there_stays_until_the_new_one_is_whole(mini: Path, tmp_path: Path) -> None:
+    old = tmp_path / "mini-Q8_0.gguf"
+    old.write_bytes(b"old")
+    work = run(plan(mini, tmp_path, "Q8_0"), LocalShards(mini))
+    next(work)
+    work.close()
+    assert old.read_bytes() == b"old"
+    list(run(plan(mini, tmp_path, "Q8_0"), LocalShards(mini)))
+    assert old.read_bytes()[:4] == b"GGUF"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links")
+def test_a_link_in_place_of_the_hidden_file_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("x")
+    (tmp_path / ".a.gguf.partial").symlink_to(precious)
+    with pytest.raises(ConvertError):
+        PendingFile(tmp_path / "a.gguf", 10)
+    assert precious.read_text() == "x"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(mini: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConvertError, match="Permission"):
+        list(run(plan(mini, tmp_path / "x", "Q8_0"), LocalShards(mini)))
+
+
+def test_an_output_below_a_file(mini: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConvertError) as caught:
+        list(run(plan(mini, tmp_path / "file" / "x", "Q8_0"), LocalShards(mini)))
+    assert caught.value.exit_code == 2
+    with pytest.raises(ConvertError):
+        write_whole(tmp_path / "file" / "x", b"")
