@@ -72,7 +72,8 @@ async def complete(
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     request = Request(
         ids=plan.ids,
-        max_tokens=options.max_tokens,
+        forced=plan.forced,
+        max_tokens=min(options.max_tokens, max(1, model.n_ctx_train - len(plan.ids))),
         sampling=options.sampling,
         logprobs=options.logprobs,
         time_budget_s=options.time_budget_s,

@@ -42,6 +42,8 @@ class Plan:
     ids: tuple[int, ...]
     window: Window
     later: tuple[int, ...] | None = None
+    forced: bytes = b""
+    """What the first tokens have to begin with: the end of the text before the cursor, taken off the ids."""
 
 
 class Session:
@@ -61,10 +63,28 @@ class Session:
     async def plan(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
     ) -> Plan:
-        """Choose the prompt: the whole window if it can be read in time, else the lines nearest to the cursor."""
-        most = model.n_ctx_train - limits.max_tokens
+        """Choose the prompt: the whole window if it can be read in time, else the lines nearest to the cursor.
+
+        In the anchored layout the cursor stands inside the middle, where the model has only seen words cut as its
+        tokenizer cuts them: the last token of a word that was begun is taken off and healed. In the others the cut
+        is where the prefix ends, and those were trained at any character.
+        """
+        plan = await self._choose(document, engine, model, layout, limits)
+        typed = plan.window.prefix[plan.window.anchor :]
+        if layout != "anchored" or not _ends_in_word(typed):
+            return plan
+        (last,) = await engine.pieces(plan.ids[-1:])
+        return replace(plan, ids=plan.ids[:-1], forced=last)
+
+    async def _choose(
+        self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
+    ) -> Plan:
+        most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
         fit = _Fit(document, engine, model, layout, self._slides)
         largest = min(limits.max_prompt_tokens, most)
+        if self._far is not None and document.snippets and not self._far.snippets:
+            # The first pieces of other files: what is read already serves until they are, too.
+            self._near, self._far = self._far, None
         far, self._far = await fit.ids(largest, self._far, min(int(largest * GROWTH), most))
         if limits.first_token_s is None:
             return Plan(far, self._far)
@@ -85,9 +105,13 @@ class Session:
         self._background = asyncio.create_task(_warm(engine, ids))
 
     async def close(self) -> None:
-        """Wait until nothing is read any more: end it with `engine.cancel()` first."""
+        """Wait until nothing is read in the background any more; `engine.cancel()` makes that soon."""
         if self._background is not None:
             await self._background
+
+
+def _ends_in_word(text: str) -> bool:
+    return text[-1:].isalnum() or text[-1:] == "_"
 
 
 async def _warm(engine: Engine, ids: tuple[int, ...]) -> None:
@@ -136,7 +160,8 @@ class _Fit:
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
         snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]
         path = f"{self.document.path.name}\n" if snippets and self.document.path is not None else ""
-        texts = [path + window.prefix, window.suffix, *snippets]
-        prefix, suffix, *files = await self.engine.tokenize(texts)
+        anchor = window.anchor if self.layout == "anchored" else len(window.prefix)
+        texts = [path + window.prefix[:anchor], window.prefix[anchor:], window.suffix, *snippets]
+        prefix, typed, suffix, *files = await self.engine.tokenize(texts)
         head = repository_head((), files, self.model.special)
-        return head + fim_prompt(self.layout, prefix, suffix, self.model.special)
+        return head + fim_prompt(self.layout, prefix, suffix, self.model.special, typed)

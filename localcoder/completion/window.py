@@ -28,6 +28,8 @@ class Window:
     left_out_before: int
     left_out_after: int
     snippets: tuple[Snippet, ...] = ()
+    anchor: int = 0
+    """Characters of the prefix that stood there when the window was chosen: what follows was typed since."""
 
 
 def choose_window(document: Document, budget_characters: int) -> Window:
@@ -40,7 +42,7 @@ def choose_window(document: Document, budget_characters: int) -> Window:
     suffix_budget = budget_characters - min(prefix_budget, len(before))
     start = _start(before, prefix_budget)
     end = _end(after, suffix_budget)
-    return Window(before[start:], after[:end], start, len(after) - end)
+    return Window(before[start:], after[:end], start, len(after) - end, anchor=len(before) - start)
 
 
 def _start(before: str, budget: int) -> int:

@@ -68,7 +68,13 @@ class Request:
     max_tokens: int = 128
     sampling: Sampling = field(default_factory=Sampling)
     alternatives: int = 1
+    """How many to generate together; those after the first sample with another seed each."""
     logprobs: bool = False
+    forced: bytes = b""
+    """What the first tokens have to begin with: bytes that were taken off the end of the prompt to heal a token.
+    They are not in the text of the tokens."""
+    drafts: bool = True
+    """Guess tokens from text already seen and verify them together: the same output, sooner."""
     time_budget_s: float | None = None
     """Seconds after the first token in which others may follow."""
     request_id: int = field(default_factory=lambda: next(_request_numbers))

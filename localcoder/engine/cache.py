@@ -48,7 +48,7 @@ class Slot:
     def reusable(self, ids: Sequence[int]) -> int:
         """How many of `ids` need not be read. The last one always is: its logits are wanted."""
         shared = min(common_prefix(self.ids, ids), len(ids) - 1)
-        return shared if shared > 0 and self._visible_from(shared) >= self.archived else 0
+        return shared if shared > 0 and self.visible_from(shared) >= self.archived else 0
 
     def keep_prefix(self, ids: Sequence[int]) -> int:
         """Drop what is not a prefix of `ids`, and return `reusable(ids)`."""
@@ -59,7 +59,7 @@ class Slot:
         for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, shared, -1)
         del self.ids[shared:]
-        needed = self._visible_from(shared)
+        needed = self.visible_from(shared)
         if needed < self.first:
             self._memory.seq_cp(self._archive, self.live, needed, self.first)
             self.first = needed
@@ -67,7 +67,7 @@ class Slot:
 
     def slide(self) -> None:
         """Make the window right for a batch that comes next."""
-        visible_from = self._visible_from(len(self.ids))
+        visible_from = self.visible_from(len(self.ids))
         if visible_from > self.first:
             self._memory.seq_cp(self.live, self._archive, self.first, visible_from)
             self._memory.seq_rm(self.live, 0, visible_from)
@@ -109,7 +109,7 @@ class Slot:
         self.ids.clear()
         self.first = self.archived = 0
 
-    def _visible_from(self, position: int) -> int:
+    def visible_from(self, position: int) -> int:
         """The first position that the token at `position` attends to."""
         return max(0, position - self._window + 1) if self._window else 0
 

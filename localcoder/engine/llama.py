@@ -9,8 +9,9 @@ import ctypes
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
@@ -25,9 +26,13 @@ MAX_OUTPUTS = 64
 """Positions of one batch whose logits can be asked for."""
 ARCHIVE_CELLS = 512
 """KV cells beyond window and batch, for tokens that left the window and may be needed again."""
+ALTERNATIVE_TEMPERATURE = 0.8
+"""For alternatives to a greedy completion, which would all be the same."""
 _SEQUENCES = 16
+_SLOT_SEQUENCES = 4
 _LOG_WARN, _LOG_ERROR = 3, 4
-_REGULAR_PENALTIES = (0.0, 0.0)
+_NO_PENALTIES = (0.0, 0.0)
+"""Frequency and presence."""
 
 
 class DecodeAborted(Exception):
@@ -47,6 +52,10 @@ class LoadOptions:
 
 class Llama:
     """One model and one context. Methods other than `tokenize` and `piece` belong to one thread."""
+
+    first_spare_sequence = _SLOT_SEQUENCES
+    spare_sequences = _SEQUENCES - _SLOT_SEQUENCES
+    """Sequences that no slot of the cache uses."""
 
     def __init__(self, options: LoadOptions) -> None:
         path = Path(options.path)
@@ -77,6 +86,10 @@ class Llama:
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_vocab = n_vocab
         self.control = control
+        self._by_first_byte: dict[int, list[int]] = {}
+        for i, piece in enumerate(self._pieces):
+            if piece and i not in ends:
+                self._by_first_byte.setdefault(piece[0], []).append(i)
         self.end_ids = frozenset(ends)
         self._batch = lib.llama_batch_init(MAX_BATCH, 0, 1)
         # Called once a graph node, from a thread that computes: strlen of a string that is empty until someone writes
@@ -199,6 +212,9 @@ class Llama:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = seq
             batch.logits[i] = i >= count - outputs
+        self._run(batch)
+
+    def _run(self, batch: Any) -> None:
         status = lib.llama_decode(self._context, batch)
         if status == 2:
             raise DecodeAborted
@@ -208,12 +224,40 @@ class Llama:
                 "Shorten the prompt, or try again.",
             )
 
+    def decode_each(self, entries: Sequence[tuple[int, int, int]]) -> None:
+        """Compute one batch of (token, position, sequence), each of which gets logits. Raises as `decode`."""
+        batch = self._batch
+        batch.n_tokens = len(entries)
+        for i, (token, position, seq) in enumerate(entries):
+            batch.token[i] = token
+            batch.pos[i] = position
+            batch.n_seq_id[i] = 1
+            batch.seq_id[i][0] = seq
+            batch.logits[i] = True
+        self._run(batch)
+
+    def allow_only(self, index: int, beginning: bytes) -> None:
+        """Rule out, in an output's logits, every token that does not go along with `beginning`."""
+        allowed = [
+            token
+            for token in self._by_first_byte.get(beginning[0], ())
+            if beginning.startswith(self._pieces[token]) or self._pieces[token].startswith(beginning)
+        ]
+        logits = self.logits(index)
+        kept = logits[allowed].copy()
+        logits[:] = -np.inf
+        logits[allowed] = kept
+
     def logits(self, index: int = -1) -> np.ndarray:
         """A view of the logits, [n_vocab] float32, of an output of the last batch; valid until the next decode."""
         pointer = lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
 
-    def sampler(self, sampling: Sampling, history: Sequence[int] = ()) -> Sampler:
+    def sampler(self, sampling: Sampling, history: Sequence[int] = (), alternative: int = 0) -> Sampler:
+        """A sampler of its own for each alternative; those after the first are never greedy."""
+        if alternative:
+            temperature = sampling.temperature or ALTERNATIVE_TEMPERATURE
+            sampling = replace(sampling, seed=sampling.seed + alternative, temperature=temperature)
         return Sampler(self._context, self.n_vocab, sampling, history)
 
     def close(self) -> None:
@@ -249,9 +293,7 @@ def _links(sampling: Sampling, n_vocab: int) -> Iterator[int]:
             entry.token, entry.bias = token, bias
         yield lib.llama_sampler_init_logit_bias(n_vocab, len(biases), biases)
     if sampling.repeat_penalty != 1.0:
-        yield lib.llama_sampler_init_penalties(
-            n_vocab, sampling.repeat_last_n, sampling.repeat_penalty, *_REGULAR_PENALTIES
-        )
+        yield lib.llama_sampler_init_penalties(n_vocab, sampling.repeat_last_n, sampling.repeat_penalty, *_NO_PENALTIES)
     if sampling.temperature <= 0:
         yield lib.llama_sampler_init_greedy()
         return

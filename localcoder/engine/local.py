@@ -81,6 +81,7 @@ class LocalEngine:
         worker = await self._ready()
         fields = asdict(request)
         del fields["request_id"]
+        fields["forced"] = request.forced.hex()
         job, events = worker.start({"op": "generate", "request": fields})
         self._jobs[request.request_id] = job
         finished = False

@@ -77,6 +77,7 @@ class Worker:
             return
         fields = job["request"]
         sampling = Sampling(**fields.pop("sampling"))
+        fields["forced"] = bytes.fromhex(fields["forced"])
         request = Request(**fields, sampling=sampling, request_id=job_id)
         for kind, value in generator.generate(request, arrived, is_void):
             self._send(job_id, **{kind: value})

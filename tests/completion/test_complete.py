@@ -39,6 +39,8 @@ async def run(engine, document=DOCUMENT, options=None):
 def test_layouts_are_the_ones_that_were_trained():
     assert fim_prompt("psm", [7, 8], [9], SPECIAL) == (1, 7, 8, 3, 9, 2)
     assert fim_prompt("spm", [7, 8], [9], SPECIAL) == (1, 3, 9, 2, 7, 8)
+    assert fim_prompt("anchored", [7], [9], SPECIAL, [8]) == (1, 7, 3, 9, 2, 8)
+    assert fim_prompt("psm", [7], [9], SPECIAL, [8]) == (1, 7, 8, 3, 9, 2)
     with pytest.raises(LocalcoderError, match="no fill-in-the-middle"):
         fim_prompt("psm", [7], [9], replace(SPECIAL, fim_middle=None))
 
@@ -93,3 +95,51 @@ async def test_a_long_file_in_a_real_window(engine):
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(400))
     completion, _ = await run(engine, Document(text, len(text) // 2), Options(max_tokens=8))
     assert 1500 < len(completion.prompt_ids) <= 2048
+
+
+@pytest.mark.parametrize("layout", ["spm", "anchored"])
+async def test_prompts_grow_only_at_their_end_while_typing(engine, layout):
+    """Also when the line is long, the suffix is near the budget, and a completion is accepted."""
+    text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
+    cursor = len(text) // 2
+    session, options = Session(), Options(layout=layout, max_tokens=1)
+    await run_in(engine, session, Document(text, cursor), options)
+    typed = "def added(values):\n    total = 0\n    for value in values:\n        total += value\n"
+    for end in range(5, len(typed), 5):
+        document = Document(text[:cursor] + typed[:end] + text[cursor:], cursor + end)
+        completion = await run_in(engine, session, document, options)
+        assert completion.stats.tokens_read <= 6, typed[:end]
+    longer = replace(options, max_tokens=12, mode="free")
+    completion = await run_in(engine, session, document, longer)
+    accepted = document.prefix + completion.text
+    document = Document(accepted + document.suffix, len(accepted))
+    assert (await run_in(engine, session, document, options)).stats.tokens_read <= 8
+
+
+async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
+    text = BEFORE + AFTER
+    session, options = Session(), Options(layout="anchored", max_tokens=6)
+    await run_in(engine, session, Document(text, len(BEFORE)), options)
+    typed = "pars"
+    document = Document(BEFORE + typed + AFTER, len(BEFORE) + len(typed))
+    completion = await run_in(engine, session, document, options)
+    pieces = await engine.pieces([token.id for token in completion.tokens if token.id >= 0])
+    joined = b"".join(pieces).decode()
+    assert completion.text and joined.endswith(completion.text) and joined != completion.text
+
+
+async def test_near_lines_first_then_the_whole_window(engine):
+    text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
+    document = Document(text, len(text) // 2)
+    session, options = Session(), Options(max_tokens=4, first_token_s=0.02)
+    first = await run_in(engine, session, document, options)
+    await session.close()
+    second = await run_in(engine, session, document, options)
+    assert len(first.prompt_ids) < 300 < 600 < len(second.prompt_ids)
+    assert second.stats.tokens_read == 1
+
+
+async def run_in(engine, session, document, options):
+    updates = [update async for update in complete(document, engine, options, session)]
+    assert isinstance(updates[-1], Completion)
+    return updates[-1]

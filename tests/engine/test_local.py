@@ -260,3 +260,38 @@ def test_no_fd_is_left_behind(demo_model):
     for _ in range(3):
         asyncio.run(once())
     assert psutil.Process().num_fds() == before
+
+
+async def test_alternatives_share_the_prompt_and_the_first_is_the_greedy_one(engine):
+    ids = (await engine.tokenize([CODE]))[0][:20]
+    greedy, _ = await generate(engine, Request(ids, 12))
+    tokens, finished = await generate(engine, Request(ids, 12, alternatives=4))
+    lanes = [[t.id for t in tokens if t.alternative == i and t.id >= 0] for i in range(4)]
+    assert lanes[0] == [t.id for t in greedy]
+    assert len({tuple(lane) for lane in lanes}) >= 3
+    assert finished.stats.tokens_read == 1
+    assert finished.stats.tokens_generated == sum(map(len, lanes))
+    again, finished = await generate(engine, Request(ids, 12))
+    assert [t.id for t in again] == lanes[0] and finished.stats.tokens_read == 1
+
+
+async def test_forced_bytes_heal_a_cut_token(engine):
+    before = "import os\n\n\ndef main():\n    print(os.path.join("
+    ids = (await engine.tokenize([before]))[0]
+    text = "".join(t.text for t in (await generate(engine, Request(ids, 4)))[0])
+    for forced in (b"di", b"__fi", "é".encode(), b"\xe2\x82"):
+        tokens, _ = await generate(engine, Request(ids, 6, forced=forced))
+        said = b"".join(await engine.pieces([t.id for t in tokens if t.id >= 0]))
+        assert said.startswith(forced)
+        assert forced.decode("utf-8", "ignore") + "".join(t.text for t in tokens) or text
+
+
+async def test_drafts_change_the_speed_and_not_the_tokens(engine):
+    """A text that repeats itself within the window, so that drafts are made."""
+    text = "names = ['a', 'b']\nfor name in names:\n    print(name)\n" * 4
+    ids = (await engine.tokenize([text]))[0]
+    assert len(ids) < 150
+    for end in range(len(ids) - 30, len(ids)):
+        with_drafts, _ = await generate(engine, Request(ids[:end], 40))
+        without, _ = await generate(engine, Request(ids[:end], 40, drafts=False))
+        assert [t.id for t in with_drafts] == [t.id for t in without]

@@ -1,0 +1,245 @@
+"""The HTTP endpoints over a real socket, with the real engine on the bundled model."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+BEFORE = '''import json
+
+
+def load(path):
+    """Read a JSON file."""
+    with open(path) as file:
+        data = '''
+AFTER = "\n        return data\n"
+LINES = [f"def function_{i}(value):\n    return value + {i}\n" for i in range(300)]
+
+
+def start(*args):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args], stderr=subprocess.PIPE, text=True
+    )
+    line = process.stderr.readline()
+    match = re.search(r"http://\S+", line)
+    assert match, line + process.stderr.read()
+    return process, match[0]
+
+
+def stop(process):
+    process.send_signal(signal.SIGINT)
+    error = process.stderr.read()
+    process.wait(20)
+    process.stderr.close()
+    return error
+
+
+@pytest.fixture(scope="module")
+def url():
+    process, url = start()
+    yield url
+    error = stop(process)
+    print(error)
+    assert "Traceback" not in error
+
+
+@pytest.fixture
+def http(url):
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def events(response):
+    lines = [line for line in response.iter_lines() if line.startswith("data: ")]
+    return [json.loads(line[6:]) for line in lines if line != "data: [DONE]"]
+
+
+def infill(http, **fields):
+    body = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 16, "temperature": 0.0, **fields}
+    response = http.post("/infill", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_infill_streams_what_it_gives_whole(http):
+    whole = infill(http)
+    body = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 16, "stream": True}
+    with http.stream("POST", "/infill", json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        streamed = events(response)
+    assert "".join(event["content"] for event in streamed) == whole["content"] != ""
+    assert [event["stop"] for event in streamed] == [False] * (len(streamed) - 1) + [True]
+    timings = streamed[-1]["timings"]
+    assert timings["prompt_n"] == 1 and timings["cache_n"] > 20
+    assert whole["tokens_evaluated"] == timings["prompt_n"] + timings["cache_n"]
+
+
+def test_prompt_is_what_was_typed_behind_the_prefix(http):
+    head, _, typed = BEFORE.rpartition("\n")
+    assert infill(http, input_prefix=head + "\n", prompt=typed)["content"] == infill(http)["content"]
+
+
+def test_a_client_that_slides_its_window_does_not_pay_for_it(http):
+    """As llama.vim does: the last 100 lines before the cursor, so each newline drops the first one."""
+    text, suffix = "".join(LINES[:150]), "".join(LINES[200:210])
+    read = []
+    typed = "def added(value):\n    total = value\n    return total\n"
+    for end in range(0, len(typed), 4):
+        prefix = "".join((text + typed[:end]).splitlines(True)[-100:])
+        answer = infill(http, input_prefix=prefix, input_suffix=suffix, n_predict=1, first_token_budget_ms=0)
+        read.append(answer["timings"]["prompt_n"])
+    assert max(read[1:]) <= 6
+
+
+def test_the_first_answer_waits_for_a_bounded_time_only(http):
+    """A budget that cannot read the whole prompt: near lines first, then all of them in the background."""
+    prefix = "".join(LINES[:110])
+    fields = {"input_prefix": prefix, "input_suffix": "", "n_predict": 1, "first_token_budget_ms": 30}
+    first = infill(http, **fields)["timings"]
+    assert first["prompt_n"] + first["cache_n"] < 600
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        later = infill(http, **fields)["timings"]
+        if later["cache_n"] > 800:
+            break
+    assert later["cache_n"] > 800 and later["prompt_n"] < 10
+
+
+def test_n_predict_0_reads_ahead(http):
+    prefix = "# something new\n" + "".join(LINES[50:60])
+    assert infill(http, input_prefix=prefix, n_predict=0)["content"] == ""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if infill(http, input_prefix=prefix, n_predict=1)["timings"]["prompt_n"] <= 2:
+            return
+        time.sleep(0.2)
+    pytest.fail("the prompt was not read ahead")
+
+
+def test_pieces_of_other_files_go_in_front(http):
+    extra = [{"filename": "shapes.py", "text": "class Square:\n    side = 2\n"}]
+    without = infill(http, input_prefix="x = 1\ny = ", input_suffix="")
+    with_extra = infill(http, input_prefix="x = 1\ny = ", input_suffix="", input_extra=extra)
+    assert with_extra["tokens_evaluated"] > without["tokens_evaluated"] + 8
+
+
+def test_openai_completions(http):
+    body = {"prompt": BEFORE, "suffix": AFTER, "max_tokens": 8, "temperature": 0, "logprobs": 1}
+    answer = http.post("/v1/completions", json=body).json()
+    choice = answer["choices"][0]
+    assert answer["object"] == "text_completion" and answer["model"] == "nano-Q8_0"
+    assert choice["text"] and choice["finish_reason"] in ("stop", "length")
+    assert len(choice["logprobs"]["tokens"]) == len(choice["logprobs"]["token_logprobs"])
+    assert answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] + answer["usage"]["completion_tokens"]
+    with http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
+        streamed = events(response)
+    assert "".join(event["choices"][0]["text"] for event in streamed) == choice["text"]
+    several = http.post("/v1/completions", json={**body, "n": 3, "temperature": 1.0}).json()
+    assert [each["index"] for each in several["choices"]] == [0, 1, 2]
+
+
+def test_tokenize_and_back(http):
+    text = "def f():\n\treturn '<fim_middle> é \U0001f600'"
+    ids = http.post("/tokenize", json={"content": text}).json()["tokens"]
+    assert http.post("/detokenize", json={"tokens": ids}).json()["content"] == text
+    pieces = http.post("/tokenize", json={"content": "é", "with_pieces": True}).json()["tokens"]
+    assert all(set(piece) == {"id", "piece"} for piece in pieces)
+
+
+def test_models_props_health(http):
+    assert http.get("/health").json() == {"status": "ok"}
+    assert http.get("/v1/models").json()["data"][0]["id"] == "nano-Q8_0"
+    assert http.get("/props").json()["sliding_window"] == 256
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/infill", b"{"),
+        ("/infill", b"[]"),
+        ("/infill", b'{"input_prefix": 5}'),
+        ("/infill", b'{"temperature": "hot"}'),
+        ("/infill", b'{"temperature": NaN}'),
+        ("/infill", b'{"n_predict": 1e99}'),
+        ("/infill", b'{"input_extra": "x"}'),
+        ("/infill", b'{"layout": "xyz"}'),
+        ("/v1/completions", b"{}"),
+        ("/v1/completions", b'{"prompt": "x", "n": 1000}'),
+        ("/detokenize", b'{"tokens": [99999999]}'),
+        ("/tokenize", b"{}"),
+    ],
+)
+def test_bad_bodies_are_named(http, path, body):
+    response = http.post(path, content=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"]
+
+
+def test_other_hosts_and_origins_and_large_bodies_are_refused(http):
+    assert http.get("/health", headers={"Host": "evil.example"}).status_code == 403
+    assert http.post("/infill", json={}, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert http.get("/health", headers={"Origin": "http://localhost:3000"}).status_code == 200
+    large = b'{"input_prefix": "' + b"x" * (9 << 20) + b'"}'
+    assert http.post("/infill", content=large).status_code == 413
+    assert http.post("/infill", content=iter([large])).status_code == 413
+    assert http.get("/nothing").status_code == 404
+
+
+def test_a_client_that_hangs_up_frees_the_engine(url, http):
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps({"input_prefix": "".join(LINES[:100]), "n_predict": 4096, "temperature": 2.0, "mode": "free"})
+    for stream in (True, False):
+        text = body if not stream else body[:-1] + ', "stream": true}'
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST /infill HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n\r\n"
+            connection.sendall(head.encode() + text.encode())
+            time.sleep(0.3)
+        begun = time.monotonic()
+        infill(http, n_predict=1)
+        assert time.monotonic() - begun < 3
+
+
+def test_two_clients_take_turns(http, url):
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask(i):
+        with httpx.Client(base_url=url, timeout=60) as client:
+            return infill(client, input_prefix=BEFORE + f"value_{i} + ")["stop"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(16)))
+
+
+def test_beyond_loopback_a_token_is_required():
+    refused = subprocess.run(
+        [sys.executable, "-m", "localcoder", "serve", "--host", "0.0.0.0"],
+        capture_output=True,
+        text=True,
+        env={key: value for key, value in os.environ.items() if key != "LOCALCODER_TOKEN"},
+    )
+    assert refused.returncode == 2 and "--token" in refused.stderr
+    process, url = start("--token", "secret")
+    try:
+        assert httpx.get(url + "/health").status_code == 200
+        assert httpx.get(url + "/v1/models").status_code == 401
+        assert httpx.get(url + "/v1/models", headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(url + "/v1/models", headers={"Authorization": "Bearer secret"}).status_code == 200
+    finally:
+        stop(process)
+
+
+def test_a_port_in_use_is_one_clear_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = subprocess.run(
+            [sys.executable, "-m", "localcoder", "serve", "--port", port], capture_output=True, text=True
+        )
+    assert run.returncode == 2 and "Cannot listen" in run.stderr and "Traceback" not in run.stderr
