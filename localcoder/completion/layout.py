@@ -4,8 +4,8 @@ The layouts are those that StarCoder2 was trained on (Lozhkov et al. 2024, "Star
 FIM paper, Bavarian et al. 2022): PSM `<fim_prefix>P<fim_suffix>S<fim_middle>`, SPM
 `<fim_prefix><fim_suffix>S<fim_middle>P`. Anchored is PSM with the cut where the typing began: what was typed since
 stands behind `<fim_middle>`, as the beginning of the middle. Pieces of other files stand in front, in the repository
-layout, `<repo_name>R<file_sep>path0\ncode0<file_sep>path1\ncode1<file_sep>`, and the file that is filled then begins with its
-own path, after `<fim_prefix>`. Each piece is tokenized by itself.
+layout, `<repo_name>R<file_sep>path0\ncode0<file_sep>path1\ncode1<file_sep>`, and the file that is filled then begins
+with its own path, after `<fim_prefix>`. Each piece is tokenized by itself.
 """
 
 from __future__ import annotations
