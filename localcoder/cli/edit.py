@@ -17,10 +17,18 @@ from localcoder.engine.api import Engine
 def command(file: Path | None = None, model: str | None = None) -> None:
     from localcoder import settings
     from localcoder.tui.app import LocalcoderApp
-    from localcoder.tui.files import TextFile, read_text_file
+    from localcoder.tui.start import begin
 
-    content = read_text_file(file) if file else TextFile("")
-    LocalcoderApp(_make_engine, content, file, model=model, settings=settings.load()).run()
+    chosen = settings.load()
+    start = begin(file, restore=chosen.restore_session)
+    LocalcoderApp(
+        _make_engine,
+        start.buffers,
+        active=start.active,
+        model=model or start.model,
+        settings=chosen,
+        notice=start.notice,
+    ).run()
 
 
 def _make_engine(model: str | None) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,13 +14,13 @@ from textual.driver import Driver
 from localcoder.settings import Settings
 from localcoder.tui.commands import bindings
 from localcoder.tui.engines import EngineFactory, EngineHost
-from localcoder.tui.files import TextFile
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.screens.edit import EditScreen
+from localcoder.tui.start import Opened
 
 
 class LocalcoderApp(App[None], inherit_bindings=False):
-    """Edits `content`, which came from `path` or will go there, with completions from the factory's engine."""
+    """Edits what is opened, the buffer `active` in front, with completions from the factory's engine."""
 
     TITLE = "localcoder"
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
@@ -28,11 +29,12 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     def __init__(
         self,
         engine_factory: EngineFactory,
-        content: TextFile | None = None,
-        path: Path | None = None,
+        opened: Sequence[Opened] = (),
         *,
+        active: int = 0,
         model: str | None = None,
         settings: Settings | None = None,
+        notice: str = "",
     ) -> None:
         super().__init__()
         self.settings = settings or Settings()
@@ -40,8 +42,9 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         model = model or self.settings.model or None
         self.engines = EngineHost(engine_factory, model)
         self.model_job = ModelJob()
-        self._content = content or TextFile("")
-        self._path = path
+        self._notice = notice
+        self._opened = opened
+        self._active = active
 
     def get_driver_class(self) -> type[Driver]:
         default = super().get_driver_class()
@@ -53,11 +56,13 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         return driver_for(default)
 
     def get_default_screen(self) -> EditScreen:
-        return EditScreen(self._content, self._path)
+        return EditScreen(self._opened, self._active)
 
     def on_mount(self) -> None:
         # What exists by now stays; the collector need not look at it again, which is felt as a halting key.
         self.call_after_refresh(gc.freeze)
+        if self._notice:
+            self.notify(self._notice, timeout=10, markup=False)
 
     async def action_quit(self) -> None:
         """Leave, but not with unsaved changes that nobody was asked about."""

@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.edit import EditScreen
+from localcoder.tui.start import Opened
 from localcoder.tui.widgets.editor import Editor
 from tests.tui.fake_engine import FakeEngine
 
@@ -50,7 +51,7 @@ async def key_costs(pilot: Pilot[None], editor: Editor, *, with_ghost: bool) -> 
 
 async def main(sizes: list[int]) -> None:
     for kilobytes in sizes:
-        app = LocalcoderApp(lambda model: FakeEngine(), TextFile(text_of(kilobytes)), Path("file.py"))
+        app = LocalcoderApp(lambda model: FakeEngine(), [Opened(TextFile(text_of(kilobytes)), Path("file.py"))])
         start = time.perf_counter()
         async with app.run_test(size=(120, 40)) as pilot:
             await pilot.pause()

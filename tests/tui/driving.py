@@ -10,13 +10,14 @@ from textual.pilot import Pilot
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.edit import EditScreen
+from localcoder.tui.start import Opened
 from tests.tui.fake_engine import FakeEngine
 
 _WAIT_S = 5.0
 
 
 def make_app(engine: FakeEngine, text: str = "", path: Path | None = None) -> LocalcoderApp:
-    return LocalcoderApp(lambda model: engine, TextFile(text), path)
+    return LocalcoderApp(lambda model: engine, [Opened(TextFile(text), path)])
 
 
 def edit_screen(app: LocalcoderApp) -> EditScreen:

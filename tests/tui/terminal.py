@@ -54,6 +54,14 @@ class Terminal:
             self.pump(0.02)
         return time.monotonic() - start
 
+    def ended(self, seconds: float = 10.0) -> int:
+        """Wait for the child to end, reading what it still writes; returns its exit status."""
+        start = time.monotonic()
+        while self.child.isalive():
+            assert time.monotonic() - start < seconds, f"it goes on:\n{self.text}"
+            self.pump(0.05)
+        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
+
     def send(self, keys: str) -> None:
         self.child.send(keys)
 

@@ -9,6 +9,7 @@ from localcoder.engine.local import LocalEngine
 from localcoder.models import store
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
+from localcoder.tui.start import Opened
 from localcoder.tui.text.difference import agreement, marked
 from tests.tui.driving import edit_screen, screen_text, until
 
@@ -30,7 +31,7 @@ def second_model(demo_model: Path, tmp_path: Path) -> store.Installed:
 
 async def test_two_models_side_by_side(second_model: store.Installed) -> None:
     sample = paths.assets_dir() / "samples" / "shelf.py"
-    app = LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), read_text_file(sample))
+    app = LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), [Opened(read_text_file(sample))])
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         edit_screen(app).editor.move_cursor((39, 16))
         await until(pilot, lambda: app.engines.info)

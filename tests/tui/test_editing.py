@@ -10,6 +10,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.start import Opened
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
 
@@ -115,7 +116,7 @@ async def test_a_model_that_cannot_be_found_is_a_notice() -> None:
     def factory(model: str | None) -> FakeEngine:
         raise LocalcoderError("There is no model `x`.", "Name another.")
 
-    app = LocalcoderApp(factory, TextFile("text\n"))
+    app = LocalcoderApp(factory, [Opened(TextFile("text\n"))])
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("f5")
         await until(pilot, lambda: "There is no model" in screen_text(app))
@@ -123,7 +124,7 @@ async def test_a_model_that_cannot_be_found_is_a_notice() -> None:
 
 async def test_saving_keeps_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file.py"
-    app = LocalcoderApp(lambda model: FakeEngine(), TextFile("a\r\nb\f", has_bom=True), path)
+    app = LocalcoderApp(lambda model: FakeEngine(), [Opened(TextFile("a\r\nb\f", has_bom=True), path)])
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("x", "enter", "ctrl+s")
         await until(pilot, path.exists)

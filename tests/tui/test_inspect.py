@@ -9,6 +9,7 @@ from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
+from localcoder.tui.start import Opened
 from localcoder.tui.text.prompt_view import confidence, coverage, doubt_spans, shown
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
@@ -47,7 +48,7 @@ def test_pieces_show_what_cannot_be_seen() -> None:
 
 async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path) -> None:
     app = LocalcoderApp(
-        lambda model: LocalEngine(demo_model), read_text_file(paths.assets_dir() / "samples" / "shelf.py")
+        lambda model: LocalEngine(demo_model), [Opened(read_text_file(paths.assets_dir() / "samples" / "shelf.py"))]
     )
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("f4")

@@ -10,11 +10,12 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine, Choose
 from localcoder.tui.screens.models import ModelsScreen
+from localcoder.tui.start import Opened
 from tests.tui.driving import edit_screen, screen_text, until
 
 
 def app_on_store() -> LocalcoderApp:
-    return LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), TextFile("def f():\n"))
+    return LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), [Opened(TextFile("def f():\n"))])
 
 
 async def test_it_lists_what_is_here_and_what_can_be_had() -> None:

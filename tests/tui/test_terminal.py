@@ -26,16 +26,13 @@ def test_open_complete_accept_save_quit(tmp_path: Path) -> None:
         term.until("Saved")
         assert path.read_text() != before
         term.send(QUIT)
-        term.child.expect("\x1b\\[\\?1049l", timeout=10)
-        term.child.wait()
-        assert term.child.exitstatus == 0
+        assert term.ended() == 0
 
 
 def test_what_cannot_be_opened_is_two_lines_and_exit_code_2(tmp_path: Path) -> None:
     with terminal(str(tmp_path), columns=200) as term:
         term.until("is a directory")
-        term.child.wait()
-        assert term.child.exitstatus == 2
+        assert term.ended() == 2
         assert "Traceback" not in term.text
 
 

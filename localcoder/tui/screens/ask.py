@@ -10,7 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label
+from textual.widgets import Button, Input, Label, OptionList
+from textual.widgets.option_list import Option
 
 
 class Choose(ModalScreen[str | None]):
@@ -37,6 +38,27 @@ class Choose(ModalScreen[str | None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id)
+
+
+class PickOne(ModalScreen[str | None]):
+    """Asks for one of many (id, label); None when left with Escape."""
+
+    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
+
+    def __init__(self, question: str, items: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self._question = question
+        self._items = items
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Label(self._question, markup=False)
+            # Positions, because an option's id may be given once only.
+            yield OptionList(*(Option(label) for _, label in self._items), markup=False)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._items[event.option_index][0])
 
 
 class AskLine(ModalScreen[str | None]):

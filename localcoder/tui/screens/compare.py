@@ -11,14 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Footer, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Footer, Static
 
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document
 from localcoder.engine.api import Engine, Progress
 from localcoder.errors import LocalcoderError
-from localcoder.models import store
 from localcoder.models.fit import gigabytes
 from localcoder.tui.status import Status, describe
 from localcoder.tui.text.difference import agreement, marked
@@ -26,29 +24,6 @@ from localcoder.tui.text.display import drawable
 
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
-
-
-class PickModel(ModalScreen[str | None]):
-    """Gives the path of an installed model."""
-
-    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
-
-    def __init__(self, question: str, models: list[store.Installed]) -> None:
-        super().__init__()
-        self._question = question
-        self._models = models
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="pick"):
-            yield Static(self._question)
-            yield OptionList(
-                *(Option(f"{model.name}  {gigabytes(model.size_bytes)}", id=str(model.path)) for model in self._models),
-                markup=False,
-            )
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option.id)
 
 
 class CompareScreen(ModalScreen[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -9,24 +10,27 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
-from textual.widgets import Footer, TextArea
+from textual.widgets import ContentSwitcher, Footer, TextArea
 
 from localcoder.completion.complete import Completion, Options
 from localcoder.completion.stopping import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models import store
+from localcoder.models.fit import gigabytes
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
+from localcoder.tui.buffer import Buffer
 from localcoder.tui.commands import bindings
 from localcoder.tui.completing import Completing
-from localcoder.tui.files import TextFile, write_text_file
-from localcoder.tui.screens.ask import AskLine, Choose
-from localcoder.tui.screens.compare import CompareScreen, PickModel
+from localcoder.tui.files import TextFile
+from localcoder.tui.screens.ask import AskLine, PickOne
+from localcoder.tui.screens.compare import CompareScreen
+from localcoder.tui.screens.file_actions import FileActions
 from localcoder.tui.screens.inspect import InspectScreen
 from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.searching import Searching
+from localcoder.tui.start import Opened
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.editor import Editor
 from localcoder.tui.widgets.find_bar import FindBar
@@ -37,27 +41,35 @@ if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
 
 
-class EditScreen(Screen[None]):
-    """Edits one file."""
+class EditScreen(FileActions):
+    """Edits some files, one in front."""
 
-    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    # The first screen of an app is shown without its CSS_PATH being read.
+    DEFAULT_CSS: ClassVar = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("screen"))
     app: LocalcoderApp
 
-    def __init__(self, content: TextFile, path: Path | None) -> None:
+    def __init__(self, opened: Sequence[Opened], active: int = 0) -> None:
         super().__init__()
-        self._saved = content
-        self._path = path
+        self._opened = opened
+        self._active = active
 
     def compose(self) -> ComposeResult:
+        buffers = [self._begin(opened) for opened in self._opened] or [self.make_buffer(TextFile(""), None)]
+        front = buffers[min(self._active, len(buffers) - 1)]
         yield TitleBar()
-        editor = Editor(self._saved.text, path=self._path, id="editor")
-        self._configure(editor)
-        editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
-        yield editor
+        with ContentSwitcher(initial=front.editor.id):
+            yield from (buffer.editor for buffer in buffers)
         yield FindBar()
         yield StatusLine()
         yield Footer(compact=True, show_command_palette=False)
+
+    def _begin(self, opened: Opened) -> Buffer:
+        buffer = self.make_buffer(opened.content, opened.path)
+        if opened.unsaved is not None:
+            buffer.editor.load(opened.unsaved)
+        buffer.editor.move_cursor(buffer.editor.clamp_visitable((opened.row, opened.column)))
+        return buffer
 
     def on_mount(self) -> None:
         self._completing = Completing(
@@ -65,7 +77,7 @@ class EditScreen(Screen[None]):
             self.app.engines,
             _options(self.app.settings),
             show_status=self._show_status,
-            show_error=self._show_error,
+            show_error=self.show_error,
             model_loaded=self._show_model,
             completed=self._completed,
         )
@@ -75,15 +87,32 @@ class EditScreen(Screen[None]):
         self._show_file()
         self._show_place()
         self.editor.focus()
+        self.start_watching()
+        self.keep_soon()
         self.call_after_refresh(self._completing.read_ahead, self.editor)
 
     @property
     def editor(self) -> Editor:
-        return self.query_one(Editor)
+        """The one in front."""
+        return self.buffer.editor
 
     @property
     def is_modified(self) -> bool:
-        return self.editor.text != self._saved.text
+        return self.buffer.is_modified
+
+    def configure(self, buffer: Buffer) -> None:
+        settings = self.app.settings
+        editor = buffer.editor
+        editor.soft_wrap = settings.soft_wrap
+        editor.show_line_numbers = settings.line_numbers
+        editor.closes_brackets = settings.close_brackets
+        editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
+
+    def buffer_shown(self) -> None:
+        self._completing.stop()
+        self._searching.end(self.editor)
+        self._show_file()
+        self._show_place()
 
     # --- What happens
 
@@ -91,6 +120,7 @@ class EditScreen(Screen[None]):
     def _edited(self, event: Editor.Edited) -> None:
         self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
         self._show_file()
+        self.keep_soon()
 
     @on(Editor.Pasted)
     def _pasted(self, event: Editor.Pasted) -> None:
@@ -117,7 +147,7 @@ class EditScreen(Screen[None]):
         try:
             count = self._searching.replace(self.editor, event.replacement, everywhere=event.everywhere)
         except LocalcoderError as error:
-            self._show_error(error)
+            self.show_error(error)
         else:
             if event.everywhere:
                 self.notify(f"Replaced {count}. One undo takes them all back.", timeout=4)
@@ -176,7 +206,8 @@ class EditScreen(Screen[None]):
         if not others:
             self.notify("There is only one model here. F2 gets another: pull it, add a file, convert one.", timeout=6)
             return
-        other = await self.app.push_screen_wait(PickModel("Compare with which model?", others))
+        items = [(str(model.path), f"{model.name}  {gigabytes(model.size_bytes)}") for model in others]
+        other = await self.app.push_screen_wait(PickOne("Compare with which model?", items))
         if other is not None:
             self._completing.stop()
             self.app.push_screen(CompareScreen(self.editor.snapshot(), self._completing.options, other))
@@ -202,35 +233,9 @@ class EditScreen(Screen[None]):
         try:
             where = clipboard.copy(text, self.app.write_terminal)
         except LocalcoderError as error:
-            self._show_error(error)
+            self.show_error(error)
         else:
             self.notify(f"Copied {what} to {where}.", timeout=4)
-
-    @work(group="file", exclusive=True)
-    async def action_save(self) -> None:
-        await self._save(self._path)
-
-    @work(group="file", exclusive=True)
-    async def action_save_as(self) -> None:
-        await self._save(None)
-
-    @work(group="file", exclusive=True)
-    async def leave(self) -> None:
-        """End the app, after asking what to do with unsaved changes."""
-        if self.is_modified:
-            name = self._path.name if self._path else "The new buffer"
-            answer = await self.app.push_screen_wait(
-                Choose(
-                    f"{name} has unsaved changes.",
-                    [("save", "Save and quit"), ("discard", "Quit without saving"), ("stay", "Stay")],
-                )
-            )
-            if answer == "save":
-                if not await self._save(self._path):
-                    return
-            elif answer != "discard":
-                return
-        self.app.exit()
 
     @work(group="models", exclusive=True)
     async def action_models(self) -> None:
@@ -242,35 +247,10 @@ class EditScreen(Screen[None]):
             self._show_model()
             self._completing.read_ahead(self.editor)
 
-    async def _save(self, path: Path | None) -> bool:
-        if path is None:
-            answer = await self.app.push_screen_wait(AskLine("Save as", str(self._path or ""), "path/to/file.py"))
-            if answer is None:
-                return False
-            path, exists = _place(answer)
-            if exists and path != self._path:
-                question = f"{path} exists. Replace it?"
-                if await self.app.push_screen_wait(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
-                    return False
-        content = TextFile(self.editor.text, self._saved.has_bom)
-        try:
-            write_text_file(path, content)
-        except LocalcoderError as error:
-            self._show_error(error)
-            return False
-        self._path = self.editor.path = path
-        self._saved = content
-        self._show_file()
-        self.notify(f"Saved {path}.", timeout=3)
-        return True
-
     # --- What is shown
 
     def _show_status(self, status: Status) -> None:
         self.query_one(StatusLine).show(status)
-
-    def _show_error(self, error: LocalcoderError) -> None:
-        self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)
 
     def _completed(self, completion: Completion) -> None:
         info = self.app.engines.info
@@ -281,7 +261,8 @@ class EditScreen(Screen[None]):
         self.query_one(TitleBar).show_model(self.app.engines.info, self.app.engines.model)
 
     def _show_file(self) -> None:
-        self.query_one(TitleBar).show_file(self._path, is_modified=self.is_modified)
+        names = [f"{buffer.name} ●" if buffer.is_modified else buffer.name for buffer in self.buffers]
+        self.query_one(TitleBar).show_files(names, self.buffers.index(self.buffer))
 
     def _show_place(self) -> None:
         row, column = self.editor.cursor_location
@@ -289,12 +270,6 @@ class EditScreen(Screen[None]):
         mode = self._completing.options.mode
         details = [self.editor.known_language.label, newline, mode if mode != self.app.settings.mode else ""]
         self.query_one(StatusLine).show_place(row + 1, column + 1, " · ".join(filter(None, details)))
-
-    def _configure(self, editor: Editor) -> None:
-        settings = self.app.settings
-        editor.soft_wrap = settings.soft_wrap
-        editor.show_line_numbers = settings.line_numbers
-        editor.closes_brackets = settings.close_brackets
 
 
 _ENOUGH_TOKENS = 16
@@ -311,9 +286,3 @@ def _options(settings: Settings) -> Options:
         sampling=Sampling(temperature=settings.temperature),
         logprobs=True,
     )
-
-
-def _place(answer: str) -> tuple[Path, bool]:
-    """The path that a user typed, and whether something is there."""
-    path = Path(answer).expanduser()
-    return path, path.exists()

@@ -74,6 +74,15 @@ class Editor(GhostArea):
         if self._unit != "\t":
             self.indent_width = len(self._unit)
 
+    def load(self, text: str) -> None:
+        """Another text in place of this one, as one step of undo; the cursor stays where it can."""
+        place = self.cursor_location
+        self.clear_ghost()
+        self.history.checkpoint()
+        self.replace(text, self.document.start, self.document.end, maintain_selection_offset=False)
+        self.history.checkpoint()
+        self.move_cursor(self.clamp_visitable(place))
+
     def snapshot(self) -> Document:
         """The text and the cursor as they are now."""
         return Document(self.document.text, self.document.index_of(self.cursor_location), self.path)

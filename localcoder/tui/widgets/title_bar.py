@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Static
@@ -22,9 +24,13 @@ class TitleBar(Horizontal):
         yield Static(id="file", markup=False)
         yield Static(id="model", markup=False)
 
-    def show_file(self, path: Path | None, *, is_modified: bool) -> None:
-        name = path.name if path else "new buffer"
-        self.query_one("#file", Static).update(f"{name} ●" if is_modified else name)
+    def show_files(self, names: Sequence[str], front: int) -> None:
+        """All buffers' names; the one in front stands out, and stands first where there is no room for all."""
+        text = Text(names[front], "bold")
+        for index, name in enumerate(names):
+            if index != front:
+                text.append(f"  {name}", "dim")
+        self.query_one("#file", Static).update(text)
 
     def show_model(self, info: ModelInfo | None, wanted: str | None) -> None:
         label = model_label(info, wanted)

@@ -1,0 +1,264 @@
+"""What the edit screen does with files: open, save, close, notice changes on disk, keep the session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import work
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from localcoder.errors import LocalcoderError
+from localcoder.tui import session
+from localcoder.tui.buffer import Buffer
+from localcoder.tui.files import TextFile, read_text_file, write_text_file
+from localcoder.tui.screens.ask import AskLine, Choose, PickOne
+from localcoder.tui.session import SavedBuffer, Session
+
+if TYPE_CHECKING:
+    from localcoder.tui.app import LocalcoderApp
+
+_WATCH_S = 1.5
+_KEEP_S = 0.25
+
+
+class FileActions(Screen[None]):
+    """The buffers of a screen. The screen shows them in a ContentSwitcher, and says how in the methods below."""
+
+    app: LocalcoderApp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffers: list[Buffer] = []
+        self._numbers = iter(range(1_000_000))
+        self._keeping = False
+
+    # --- What the screen provides
+
+    def buffer_shown(self) -> None:
+        """Another buffer is in front, or the one in front changed its name or was saved."""
+        raise NotImplementedError
+
+    def configure(self, buffer: Buffer) -> None:
+        """Apply the settings to a new buffer's editor."""
+        raise NotImplementedError
+
+    def show_error(self, error: LocalcoderError) -> None:
+        self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)
+
+    # --- Buffers
+
+    @property
+    def buffer(self) -> Buffer:
+        """The one in front."""
+        current = self.query_one(ContentSwitcher).current
+        return next((buffer for buffer in self.buffers if buffer.editor.id == current), self.buffers[0])
+
+    def make_buffer(self, content: TextFile, path: Path | None) -> Buffer:
+        """A buffer of this screen, not yet mounted."""
+        buffer = Buffer(content, path, editor_id=f"buffer-{next(self._numbers)}")
+        self.buffers.append(buffer)
+        self.configure(buffer)
+        return buffer
+
+    async def add_buffer(self, content: TextFile, path: Path | None) -> Buffer:
+        """A new buffer in front."""
+        buffer = self.make_buffer(content, path)
+        await self.query_one(ContentSwitcher).mount(buffer.editor)
+        self.show_buffer(buffer)
+        return buffer
+
+    def show_buffer(self, buffer: Buffer) -> None:
+        self.query_one(ContentSwitcher).current = buffer.editor.id
+        buffer.editor.focus()
+        self.buffer_shown()
+
+    def action_next_buffer(self, step: int) -> None:
+        index = self.buffers.index(self.buffer)
+        self.show_buffer(self.buffers[(index + step) % len(self.buffers)])
+
+    # --- Commands
+
+    @work(group="file", exclusive=True)
+    async def action_new(self) -> None:
+        await self.add_buffer(TextFile(""), None)
+
+    @work(group="file", exclusive=True)
+    async def action_open(self) -> None:
+        folder = self.buffer.path.parent if self.buffer.path else Path()
+        start = "" if folder == Path() else f"{folder}/"
+        answer = await self.app.push_screen_wait(AskLine("Open", start, "path/to/file.py"))
+        if answer is not None:
+            await self._open(_path(answer))
+
+    @work(group="file", exclusive=True)
+    async def action_recent(self) -> None:
+        known = [(str(path), str(path)) for path in session.recent()]
+        if not known:
+            self.notify("No file was opened yet.", timeout=4)
+            return
+        answer = await self.app.push_screen_wait(PickOne("Open a recent file", known))
+        if answer is not None:
+            await self._open(Path(answer))
+
+    @work(group="file", exclusive=True)
+    async def action_save(self) -> None:
+        await self.save(self.buffer, self.buffer.path)
+
+    @work(group="file", exclusive=True)
+    async def action_save_as(self) -> None:
+        await self.save(self.buffer, None)
+
+    @work(group="file", exclusive=True)
+    async def action_close(self) -> None:
+        buffer = self.buffer
+        if not await self._may_lose(buffer, "close"):
+            return
+        if len(self.buffers) == 1:
+            await self.add_buffer(TextFile(""), None)
+        else:
+            self.action_next_buffer(-1)
+        self.buffers.remove(buffer)
+        await buffer.editor.remove()
+        self.buffer_shown()
+        self.keep_soon()
+
+    @work(group="file", exclusive=True)
+    async def leave(self) -> None:
+        """End the app, after asking what to do with unsaved changes."""
+        for buffer in self.buffers:
+            if not await self._may_lose(buffer, "quit"):
+                return
+        session.finish(self._session(with_text=False))
+        self.app.exit()
+
+    async def save(self, buffer: Buffer, path: Path | None) -> bool:
+        """Write a buffer; asks where to when `path` is None. False when it was not saved."""
+        if path is None:
+            answer = await self.app.push_screen_wait(AskLine("Save as", str(buffer.path or ""), "path/to/file.py"))
+            if answer is None:
+                return False
+            path = _path(answer)
+            if path != buffer.path and _exists(path):
+                question = f"{path} exists. Replace it?"
+                if await self.app.push_screen_wait(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
+                    return False
+        content = buffer.content
+        try:
+            write_text_file(path, content)
+        except LocalcoderError as error:
+            self.show_error(error)
+            return False
+        buffer.was_saved(path, content)
+        session.remember_file(path)
+        self.buffer_shown()
+        self.keep_soon()
+        self.notify(f"Saved {path}.", timeout=3, markup=False)
+        return True
+
+    async def _open(self, path: Path) -> None:
+        for buffer in self.buffers:
+            if buffer.is_of(path):
+                self.show_buffer(buffer)
+                return
+        try:
+            content = read_text_file(path)
+        except LocalcoderError as error:
+            self.show_error(error)
+            return
+        session.remember_file(path)
+        # An empty buffer that nobody used makes room.
+        unused = [buffer for buffer in self.buffers if buffer.path is None and buffer.editor.is_blank]
+        await self.add_buffer(content, path)
+        for buffer in unused:
+            self.buffers.remove(buffer)
+            await buffer.editor.remove()
+        self.buffer_shown()
+
+    async def _may_lose(self, buffer: Buffer, verb: str) -> bool:
+        """Ask about unsaved changes; False to stay."""
+        if not buffer.is_modified:
+            return True
+        self.show_buffer(buffer)
+        answer = await self.app.push_screen_wait(
+            Choose(
+                f"{buffer.name} has unsaved changes.",
+                [("save", f"Save and {verb}"), ("discard", f"{verb.capitalize()} without saving"), ("stay", "Stay")],
+            )
+        )
+        return answer == "discard" or (answer == "save" and await self.save(buffer, buffer.path))
+
+    # --- Changes on disk
+
+    def start_watching(self) -> None:
+        self.set_interval(_WATCH_S, self.watch_files)
+
+    def watch_files(self) -> None:
+        """Ask what to do about each file that another program changed."""
+        for buffer in self.buffers:
+            if buffer.changed_on_disk():
+                self._ask_about(buffer)
+                return
+
+    @work(group="watch")
+    async def _ask_about(self, buffer: Buffer) -> None:
+        assert buffer.path is not None
+        if not _exists(buffer.path):
+            self.notify(f"{buffer.path} was deleted. Saving writes it again.", severity="warning", markup=False)
+            buffer.saved = TextFile("", buffer.saved.has_bom)
+            self.buffer_shown()
+            return
+        try:
+            content = read_text_file(buffer.path)
+        except LocalcoderError as error:
+            self.show_error(error)
+            return
+        if content == buffer.content:
+            buffer.saved = content
+            self.buffer_shown()
+            return
+        loses = "; your changes would be lost" if buffer.is_modified else ""
+        question = f"{buffer.name} was changed by another program{loses}."
+        answers = [("keep", "Keep mine"), ("load", "Load theirs")]
+        answer = await self.app.push_screen_wait(Choose(question, answers if loses else answers[::-1]))
+        buffer.saved = content
+        if answer == "load":
+            buffer.editor.load(content.text)
+        self.buffer_shown()
+
+    # --- The session
+
+    def keep_soon(self) -> None:
+        """Keep what is open on disk, a moment from now: text that was typed survives whatever happens then."""
+        if not self._keeping:
+            self._keeping = True
+            self.set_timer(_KEEP_S, self._keep)
+
+    def _keep(self) -> None:
+        self._keeping = False
+        state = self._session(with_text=True)
+
+        def write() -> None:
+            session.keep(state)
+            session.forget_taken()
+
+        self.run_worker(write, thread=True, group="session", exit_on_error=False)
+
+    def _session(self, *, with_text: bool) -> Session:
+        saved = []
+        for buffer in self.buffers:
+            row, column = buffer.editor.cursor_location
+            text = buffer.editor.text if with_text and buffer.is_modified else None
+            if text is not None or buffer.path is not None:
+                path = str(buffer.path.absolute()) if buffer.path else None
+                saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom))
+        return Session(tuple(saved), self.buffers.index(self.buffer), self.app.engines.model)
+
+
+def _path(answer: str) -> Path:
+    return Path(answer).expanduser()
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
