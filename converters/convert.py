@@ -21,6 +21,7 @@ import numpy.typing as npt
 from converters import ggml
 from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
+from converters.imatrix import columns_of
 from converters.output import PendingFile, make_directory, require_space, sha256_of, sync_directory
 from converters.plan import Plan, PlannedTensor
 from converters.progress import Progress
@@ -98,29 +99,30 @@ def _convert(
     total = sum(job.source.size_bytes for shard in jobs.values() for job in shard)
     done, start, shown = 0, time.monotonic(), 0.0
     stop = threading.Event()
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="convert")
-    try:
+    with ThreadPoolExecutor(threads, thread_name_prefix="convert") as executor:
         for shard, tensors in jobs.items():
             yield from shards.fetch(shard)
             with shards.open(shard) as path, Reader(path) as reader:
                 waiting: deque[Future[int]] = deque()
-                blocks = (block for job in tensors for block in _blocks(job, importance, reader, stop))
-                for block in blocks:
-                    waiting.append(executor.submit(block))
-                    while len(waiting) > 3 * threads:
-                        wait(waiting, return_when=FIRST_COMPLETED)
+                try:
+                    for block in (b for job in tensors for b in _blocks(job, importance, reader, stop)):
+                        waiting.append(executor.submit(block))
+                        while len(waiting) > 3 * threads:
+                            wait(waiting, return_when=FIRST_COMPLETED)
+                            done += _collect(waiting)
+                            if (now := time.monotonic()) - shown > _EVENT_S:
+                                shown = now
+                                yield Progress("convert", done, total, done / max(now - start, 1e-9))
+                    while waiting:
+                        wait(waiting, timeout=_EVENT_S, return_when=FIRST_COMPLETED)
                         done += _collect(waiting)
-                        if (now := time.monotonic()) - shown > _EVENT_S:
-                            shown = now
-                            yield Progress("convert", done, total, done / max(now - start, 1e-9))
-                while waiting:
-                    wait(waiting, timeout=_EVENT_S, return_when=FIRST_COMPLETED)
-                    done += _collect(waiting)
-                    yield Progress("convert", done, total, done / max(time.monotonic() - start, 1e-9))
+                        yield Progress("convert", done, total, done / max(time.monotonic() - start, 1e-9))
+                except BaseException:
+                    # No thread may be left reading when the shard is closed, nor writing when the output is removed.
+                    stop.set()
+                    wait(waiting)
+                    raise
             yield Progress("convert", done, total, done / max(time.monotonic() - start, 1e-9))
-    finally:
-        stop.set()
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _collect(waiting: deque[Future[int]]) -> int:
@@ -158,7 +160,7 @@ class _Block:
 
 
 def _blocks(job: _Job, importance: Mapping[str, np.ndarray], reader: Reader, stop: threading.Event) -> Iterator[_Block]:
-    weights = importance.get(job.targets[0][0].name) if len(job.source.shape) > 1 else None
+    weights = columns_of(importance, job.targets[0][0].name, job.source.shape[-1])
     for first, rows in row_blocks(job.source.shape):
         yield _Block(job, first, rows, weights, reader, stop)
 

@@ -22,7 +22,7 @@ from converters import ggml
 from converters.checkpoint import SourceTensor
 from converters.convert import cores
 from converters.errors import ConvertError
-from converters.imatrix import ImportanceMatrix
+from converters.imatrix import ImportanceMatrix, columns_of
 from converters.model import Mixture, Model
 from converters.plan import ALIGNMENT, tensor_bytes
 from converters.progress import Progress
@@ -59,7 +59,7 @@ def candidates(model: Model, imatrix: ImportanceMatrix | None) -> dict[str, tupl
     found = {}
     for name, source in model.sources.items():
         if is_quantizable(name, source.shape):
-            covered = imatrix is not None and name in imatrix.weights
+            covered = imatrix is not None and columns_of(imatrix.weights, name, source.shape[1]) is not None
             types = (*TYPES, *(TYPES_WITH_IMATRIX if covered else ()))
             found[name] = tuple(dict.fromkeys(fitting_type(t, source.shape[1]) for t in types))
     return found
@@ -86,9 +86,10 @@ def measure(
             with shards.open(shard) as path, Reader(path) as reader:
                 for name in (n for n in types if model.sources[n].shard == shard):
                     source = model.sources[name]
+                    columns = columns_of(weights, name, source.shape[1])
                     for first, rows in _sampled(source, small):
                         values = read_rows(reader, source, first, rows).copy()
-                        jobs = [(t, executor.submit(_error, t, values, weights.get(name))) for t in types[name]]
+                        jobs = [(t, executor.submit(_error, t, values, columns)) for t in types[name]]
                         for type_name, job in jobs:
                             errors[name, type_name] = errors.get((name, type_name), 0.0) + job.result()
                     scale = source.shape[0] / sum(rows for _, rows in _sampled(source, small))

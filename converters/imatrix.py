@@ -88,6 +88,12 @@ def require_fitting(matrix: ImportanceMatrix, shapes: Mapping[str, tuple[int, ..
         raise ConvertError(f"{matrix.name} is of another model.", "Make one from this model.", exit_code=2)
 
 
+def columns_of(weights: Mapping[str, Columns], name: str, columns: int) -> Columns | None:
+    """A tensor's weights, or None. An embedding's may be of another size, and llama-quantize leaves those out too."""
+    found = weights.get(name)
+    return found if found is not None and found.size == columns else None
+
+
 def imatrix_bytes(
     sums: Mapping[str, npt.NDArray[np.float64]],
     counts: Mapping[str, int],

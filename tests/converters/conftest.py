@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +153,19 @@ def write_checkpoint(
 def mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small tied checkpoint in F32, not to be changed."""
     return write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "mini")
+
+
+@pytest.fixture(scope="session")
+def make_tiny(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The checkpoints that the golden files were made from, by name ("tiny", "tiny-untied"), each made once."""
+    folder = tmp_path_factory.mktemp("golden")
+
+    def make(name: str) -> Path:
+        if not (folder / name).exists():
+            subprocess.run([sys.executable, shared / "make_checkpoint.py", name, folder / name], check=True)
+        return folder / name
+
+    return make
 
 
 @pytest.fixture

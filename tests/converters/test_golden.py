@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,8 @@ FIM = {"fim_pre": 1, "fim_suf": 3, "fim_mid": 2, "fim_pad": 4, "fim_rep": 5, "fi
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-untied"])
-def tiny(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("golden") / request.param
-    subprocess.run([sys.executable, shared / "make_checkpoint.py", request.param, out], check=True)
-    return out
+def tiny(request: pytest.FixtureRequest, make_tiny: Callable[[str], Path]) -> Path:
+    return make_tiny(request.param)
 
 
 def load(path: Path) -> dict[str, Any]:

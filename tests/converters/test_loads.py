@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-import subprocess
-import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,12 +60,11 @@ def test_llama_cpp_loads_it(mini: Path, tmp_path: Path, split: int) -> None:
         assert llama_cpp.llama_vocab_is_eog(vocab, 6)
 
 
-def test_the_published_tokenizations(shared: Path, tmp_path: Path) -> None:
+def test_the_published_tokenizations(shared: Path, make_tiny: Callable[[str], Path], tmp_path: Path) -> None:
     folder = shared / "starcoder2-vocab"
     texts = (folder / "ggml-vocab-starcoder.gguf.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
     lines = (folder / "ggml-vocab-starcoder.gguf.out").read_text().split("\n")
-    subprocess.run([sys.executable, shared / "make_checkpoint.py", "tiny", tmp_path / "tiny"], check=True)
-    with loaded(convert(tmp_path / "tiny", tmp_path, "Q4_0"), vocab_only=True) as model:
+    with loaded(convert(make_tiny("tiny"), tmp_path, "BF16"), vocab_only=True) as model:
         vocab = llama_cpp.llama_model_get_vocab(model)
         checked = 0
         for text, line in zip(texts, lines, strict=False):
