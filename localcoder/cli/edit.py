@@ -26,7 +26,7 @@ def command(file: Path | None = None, model: str | None = None) -> None:
         start.buffers,
         active=start.active,
         model=model or start.model,
-        settings=chosen,
+        chosen=chosen,
         notice=start.notice,
     ).run()
 

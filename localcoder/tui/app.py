@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.screen import Screen
 
+from localcoder import settings
+from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
-from localcoder.tui.commands import bindings
+from localcoder.tui.commands import COMMANDS, Command, bindings, check_keymap, keys_of
 from localcoder.tui.engines import EngineFactory, EngineHost
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.screens.edit import EditScreen
+from localcoder.tui.screens.help import HelpScreen
+from localcoder.tui.screens.settings import SettingsScreen
 from localcoder.tui.start import Opened
 
 
@@ -33,13 +39,15 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         *,
         active: int = 0,
         model: str | None = None,
-        settings: Settings | None = None,
+        chosen: Settings | None = None,
         notice: str = "",
     ) -> None:
         super().__init__()
-        self.settings = settings or Settings()
+        self.settings = chosen or Settings()
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else "textual-dark"
         model = model or self.settings.model or None
+        check_keymap(self.settings.keys)
+        self.set_keymap(dict(self.settings.keys))
         self.engines = EngineHost(engine_factory, model)
         self.model_job = ModelJob()
         self._notice = notice
@@ -66,9 +74,62 @@ class LocalcoderApp(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave, but not with unsaved changes that nobody was asked about."""
+        self.edit_screen.leave()
+
+    def action_settings(self) -> None:
+        self.push_screen(SettingsScreen())
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self.focused))
+
+    def change_setting(self, name: str, value: object) -> None:
+        """Apply a setting now, and write it to the file. Raises LocalcoderError."""
+        settings.save({name: value})
+        self.settings = replace(self.settings, **{name: value})  # type: ignore[arg-type]
+        if name == "theme":
+            self.theme = str(value)
+        self.edit_screen.settings_changed()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: our commands, while the editor is in front, and Textual's themes and screenshot."""
+        for command in super().get_system_commands(screen):
+            if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
+                yield command
+        if screen is self.edit_screen:
+            for own in COMMANDS:
+                yield SystemCommand(
+                    own.label.rstrip("…"), f"{own.help} {keys_of(own, self.settings.keys)}", self._runs(own)
+                )
+
+    def _runs(self, command: Command) -> Callable[[], None]:
+        targets = {"app": self, "screen": self.edit_screen, "editor": self.edit_screen.editor}
+
+        async def run() -> None:
+            await self.run_action(command.action, targets[command.scope])
+
+        def start() -> None:
+            self.call_later(run)
+
+        return start
+
+    @property
+    def edit_screen(self) -> EditScreen:
         screen = self.screen_stack[0]
         assert isinstance(screen, EditScreen)
-        screen.leave()
+        return screen
+
+    def _watch_theme(self, theme_name: str) -> None:
+        super()._watch_theme(theme_name)
+        # The palette changes the theme by itself; a theme only tried out there is set back by it.
+        if self.is_running and theme_name != self.settings.theme and not self.screen.is_modal:
+            self.call_later(self._keep_theme)
+
+    def _keep_theme(self) -> None:
+        if self.theme != self.settings.theme:
+            try:
+                self.change_setting("theme", self.theme)
+            except LocalcoderError as error:
+                self.notify(f"{error.what}\n{error.todo}", severity="error", markup=False)
 
     async def on_unmount(self) -> None:
         self.model_job.stop()

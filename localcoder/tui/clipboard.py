@@ -24,7 +24,10 @@ def copy(text: str, write_terminal: Callable[[str], None] | None = None) -> str:
     ways = [_to_terminal, _to_system] if over_ssh else [_to_system, _to_terminal]
     for way in ways:
         if where := way(text, write_terminal):
-            return where
+            if way is _to_system:
+                return where
+            # Nobody knows whether the terminal took it.
+            return f"{where}, and to {_to_file(text)}"
     return _to_file(text)
 
 

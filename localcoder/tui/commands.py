@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding
+
+from localcoder.errors import LocalcoderError
 
 Scope = Literal["editor", "screen", "app"]
 
@@ -88,6 +91,13 @@ COMMANDS: tuple[Command, ...] = (
             "Copies the selection; without one, the suggestion; without that, the buffer.", "Copy", before_text=True),
     Command("models.open", "screen", "models", "f2", "Models…", "Which models there are, and how to get one.",
             "Models"),
+    Command("completion.copy", "screen", "copy_completion", "alt+c", "Copy the completion",
+            "Copies the last completion and nothing else.", before_text=True),
+    Command("edit.copy_all", "screen", "copy_all", "alt+b", "Copy the buffer", "Copies the whole text.",
+            before_text=True),
+    Command("app.settings", "app", "settings", "f10", "Settings…", "Shows all settings and changes them."),
+    Command("app.help", "app", "help", "f1", "Help", "Shows what can be done here, and by which keys.", "Help",
+            before_text=True),
     Command("app.quit", "app", "quit", "ctrl+q", "Quit", "Ends the app; asks when something is unsaved.", "Quit",
             before_text=True),
 )  # fmt: skip
@@ -106,3 +116,32 @@ def bindings(scope: Scope) -> Iterator[Binding]:
                 key_display=command.key_display or None,
                 id=command.id,
             )
+
+
+def keys_of(command: Command, keymap: Mapping[str, str]) -> str:
+    """A command's keys as a user has set them, as people write them."""
+    keys = keymap.get(command.id, command.keys)
+    if keys == command.keys and command.key_display:
+        return command.key_display
+    named = (key.strip() for key in keys.split(",") if key.strip() != "ctrl+@")
+    return " ".join(_SHORT.get(key, key.replace("ctrl+", "^")) for key in named)
+
+
+def check_keymap(keymap: Mapping[str, str]) -> None:
+    """Raises LocalcoderError (exit code 2) for a key that is given to a command which does not exist."""
+    ids = [command.id for command in COMMANDS]
+    for id in keymap:
+        if id not in ids:
+            near = difflib.get_close_matches(id, ids, 1)
+            todo = f"Did you mean `{near[0]}`?" if near else "F1 in the app lists the commands' ids."
+            raise LocalcoderError(f"keys: there is no command `{id}`.", todo, exit_code=2)
+
+
+_SHORT = {
+    "alt+right_square_bracket": "alt+]",
+    "alt+left_square_bracket": "alt+[",
+    "ctrl+slash": "^/",
+    "ctrl+underscore": "",
+    "ctrl+pagedown": "^pgdn",
+    "ctrl+pageup": "^pgup",
+}

@@ -106,6 +106,7 @@ class EditScreen(FileActions):
         editor.soft_wrap = settings.soft_wrap
         editor.show_line_numbers = settings.line_numbers
         editor.closes_brackets = settings.close_brackets
+        editor.indent_by(max(settings.indent_width, 1))
         editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
 
     def buffer_shown(self) -> None:
@@ -225,17 +226,37 @@ class EditScreen(FileActions):
     def action_copy(self) -> None:
         editor = self.editor
         if editor.selected_text:
-            what, text = "the selection", editor.selected_text
+            self._copy("the selection", editor.selected_text)
         elif editor.ghost and editor.ghost.text:
-            what, text = "the suggestion", editor.ghost.text
+            self._copy("the suggestion", editor.ghost.text)
         else:
-            what, text = "the buffer", editor.text
+            self.action_copy_all()
+
+    def action_copy_all(self) -> None:
+        self._copy("the buffer", self.editor.text)
+
+    def action_copy_completion(self) -> None:
+        last = self._completing.last
+        if last is None:
+            self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
+        else:
+            self._copy("the completion", last.text)
+
+    def _copy(self, what: str, text: str) -> None:
         try:
             where = clipboard.copy(text, self.app.write_terminal)
         except LocalcoderError as error:
             self.show_error(error)
         else:
-            self.notify(f"Copied {what} to {where}.", timeout=4)
+            self.notify(f"Copied {what} to {where}.", timeout=5, markup=False)
+
+    def settings_changed(self) -> None:
+        """Apply what can be applied to what is open."""
+        for buffer in self.buffers:
+            self.configure(buffer)
+        self._completing.options = _options(self.app.settings)
+        self._completing.is_automatic = self.app.settings.automatic
+        self._show_place()
 
     @work(group="models", exclusive=True)
     async def action_models(self) -> None:

@@ -68,6 +68,11 @@ class Editor(GhostArea):
         self.closes_brackets = True
         self._take_over_indentation()
 
+    def indent_by(self, width: int) -> None:
+        """Columns of a step and of a tab, for a text that does not show its own."""
+        self.indent_width = width
+        self._take_over_indentation()
+
     def _take_over_indentation(self) -> None:
         self._unit = typing_aids.indent_unit(self.document.lines, self.indent_width)
         self.indent_type = "tabs" if self._unit == "\t" else "spaces"

@@ -1,0 +1,86 @@
+"""All settings, with what each does; a change is applied at once and written to settings.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, Select, Static, Switch
+
+from localcoder import settings
+from localcoder.errors import LocalcoderError
+from localcoder.paths import settings_file
+
+if TYPE_CHECKING:
+    from localcoder.tui.app import LocalcoderApp
+
+
+class SettingsScreen(ModalScreen[None]):
+    """One row a setting."""
+
+    CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+    app: LocalcoderApp
+
+    def compose(self) -> ComposeResult:
+        current = self.app.settings
+        with Vertical(id="panel"):
+            yield Static(f"Settings, kept in {settings_file()}", id="title", markup=False)
+            with VerticalScroll():
+                for name in settings.names():
+                    if name != "keys":
+                        yield self._row(name, getattr(current, name))
+                yield Static('Other keys for a command: [keys] in the file, like "file.save" = "f3"; F1 lists the ids.')
+            yield Static(id="problem", markup=False)
+            yield Footer(compact=True, show_command_palette=False)
+
+    def _row(self, name: str, value: Any) -> Horizontal:
+        widget: Switch | Select[str] | Input
+        if isinstance(value, bool):
+            widget = Switch(value, id=name)
+        elif choices := (tuple(sorted(self.app.available_themes)) if name == "theme" else settings.choices_of(name)):
+            shown = value if value in choices else choices[0]
+            widget = Select(
+                [(choice, choice) for choice in choices], value=shown, allow_blank=False, id=name, compact=True
+            )
+        else:
+            kind = "number" if isinstance(value, float) else "integer" if isinstance(value, int) else "text"
+            widget = Input(str(value), type=kind, id=name, compact=True)  # type: ignore[arg-type]
+        text = f"{name.replace('_', ' ')}\n{settings.help_of(name)}"
+        return Horizontal(Static(text, classes="help", markup=False), widget, classes="row")
+
+    @on(Switch.Changed)
+    def _switched(self, event: Switch.Changed) -> None:
+        self._set(event.switch.id, event.value)
+
+    @on(Select.Changed)
+    def _selected(self, event: Select.Changed) -> None:
+        self._set(event.select.id, event.value)
+
+    @on(Input.Submitted)
+    @on(Input.Blurred)
+    def _entered(self, event: Input.Submitted | Input.Blurred) -> None:
+        kind = type(getattr(self.app.settings, event.input.id or ""))
+        try:
+            self._set(event.input.id, kind(event.value))
+        except ValueError:
+            self._say(f"{event.input.id}: {event.value!r} is no number.")
+
+    def _set(self, name: str | None, value: Any) -> None:
+        assert name is not None
+        if getattr(self.app.settings, name) == value:
+            return
+        try:
+            self.app.change_setting(name, value)
+        except LocalcoderError as error:
+            self._say(f"{error.what} {error.todo}")
+        else:
+            self._say("")
+
+    def _say(self, problem: str) -> None:
+        self.query_one("#problem", Static).update(problem)

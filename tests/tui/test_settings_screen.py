@@ -1,0 +1,85 @@
+"""Settings, help, palette, keys: all from the one table of commands."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input, Switch
+
+from localcoder import settings
+from localcoder.errors import LocalcoderError
+from localcoder.settings import Settings
+from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.commands import COMMANDS
+from localcoder.tui.files import TextFile
+from localcoder.tui.screens.help import HelpScreen
+from localcoder.tui.screens.settings import SettingsScreen
+from localcoder.tui.start import Opened
+from tests.tui.driving import edit_screen, make_app, screen_text, until
+from tests.tui.fake_engine import FakeEngine
+
+
+async def test_a_changed_setting_is_applied_and_written() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        app.screen.query_one("#line_numbers", Switch).toggle()
+        await until(pilot, lambda: not edit_screen(app).editor.show_line_numbers)
+        tokens = app.screen.query_one("#max_tokens", Input)
+        tokens.focus()
+        tokens.value = "12"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.settings.max_tokens == 12)
+        loaded = settings.load(environ={})
+        assert (loaded.line_numbers, loaded.max_tokens) == (False, 12)
+        assert edit_screen(app)._completing.options.max_tokens == 12
+
+
+async def test_a_theme_from_the_palette_is_kept() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(100, 40)) as pilot:
+        app.theme = "nord"
+        await until(pilot, lambda: app.settings.theme == "nord")
+        assert settings.load(environ={}).theme == "nord"
+
+
+async def test_keys_can_be_remapped_by_id() -> None:
+    chosen = Settings(keys={"completion.ask": "f3"}, automatic=False)
+    app = LocalcoderApp(lambda model: FakeEngine(["answer"]), [Opened(TextFile("x"))], chosen=chosen)
+    async with app.run_test() as pilot:
+        await pilot.press("f3")
+        await until(pilot, lambda: edit_screen(app).editor.ghost)
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+
+
+def test_a_key_for_an_unknown_command_gets_the_nearest_one() -> None:
+    with pytest.raises(LocalcoderError) as caught:
+        LocalcoderApp(lambda model: FakeEngine(), chosen=Settings(keys={"file.sav": "f3"}))
+    assert caught.value.todo == "Did you mean `file.save`?"
+
+
+async def test_help_begins_with_where_one_is() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(110, 60)) as pilot:
+        await pilot.press("f1")
+        await until(pilot, lambda: "Accept the suggestion" in screen_text(app))
+        assert "Here" not in screen_text(app)
+        await pilot.press("escape", "ctrl+f", "f1")
+        await until(pilot, lambda: "Here" in screen_text(app) and "Regex" in screen_text(app))
+
+
+async def test_the_palette_runs_commands_of_every_scope() -> None:
+    app = make_app(FakeEngine(), "a\nb\n")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("ctrl+p", *"comment lines", "enter")
+        await until(pilot, lambda: edit_screen(app).editor.text == "# a\nb\n")
+        await pilot.press("ctrl+p", *"settings", "enter")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+
+
+def test_the_table_of_commands_is_of_one_piece() -> None:
+    assert len({command.id for command in COMMANDS}) == len(COMMANDS)
+    keys = [key for command in COMMANDS for key in command.keys.split(",") if key]
+    assert len(set(keys)) == len(keys)
+    assert all(command.help.endswith((".", ")", "…")) for command in COMMANDS)
