@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.gguf")
+@click.argument("more", type=click.Path(path_type=Path), nargs=-1, metavar="")
 @click.option("--text", "texts", type=click.Path(path_type=Path), multiple=True, required=True, metavar="DIR|FILE",
-              help="Code of the kind that will be completed. May be given again.")  # fmt: skip
+              help="Code of the kind that will be completed; more of it may follow.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE",
               help="The importance matrix, for --imatrix here and in llama-quantize.")  # fmt: skip
 @click.option("--form", "forms", type=click.Choice(["plain", "fim", "repo"]), multiple=True,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(
     model: Path,
+    more: tuple[Path, ...],
     texts: tuple[Path, ...],
     output: Path,
     forms: tuple[str, ...],
@@ -51,6 +53,9 @@ def command(
     from localcoder.evaluate.calibrate import FORMS, calibrate, find_sources
 
     read_gguf(model)
+    texts += more
+    if output.exists() and any(path.exists() and path.samefile(output) for path in (model, *texts)):
+        raise click.BadParameter(f"{output} is an input.", param_hint="-o")
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output} cannot be a file.", param_hint="-o")
     sources = find_sources(texts)

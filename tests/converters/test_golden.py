@@ -96,6 +96,10 @@ def test_as_llama_quantize(kind: str, tiny: Path, shared: Path, tmp_path: Path) 
         found = planned_tensors(files[name])
         assert found == expected(entry), name
         assert list(found) == list(entry["tensors"])
+    if matrix:
+        keys = read_gguf(files["Q4_K_M"].path).keys
+        assert keys["quantize.imatrix.file"].value == matrix.name
+        assert keys["quantize.imatrix.entries_count"].value == 24
     for name in golden.keys() - made.keys():
         with pytest.raises(ConvertError, match="importance matrix"):
             convert(tiny, tmp_path, [name])

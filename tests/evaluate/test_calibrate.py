@@ -54,6 +54,14 @@ def test_the_bundled_model_in_all_forms(demo_model: Path, tmp_path: Path) -> Non
     assert all((weights > 0).all() for weights in matrix.weights.values())
 
 
+def test_an_output_is_no_input(demo_model: Path, tmp_path: Path) -> None:
+    code = tmp_path / "a.py"
+    code.write_text("x = 1\n")
+    done = localcoder("calibrate", demo_model, "--text", tmp_path, code, "-o", code)
+    assert done.returncode == 2
+    assert code.read_text() == "x = 1\n"
+
+
 @pytest.mark.parametrize("text", ["nowhere", "{empty}"])
 def test_no_code(text: str, demo_model: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
