@@ -26,7 +26,7 @@ class Settings:
     """Every setting, its default, and what it does."""
 
     model: str = ""
-    """The model to start with: a name, or the path of a GGUF file. Empty: the newest installed one."""
+    """The model to start with: a name, or the path of a GGUF file. Empty: the bundled one."""
     automatic: bool = True
     """Suggest by itself after a pause in typing."""
     mode: Literal["line", "block", "free"] = "block"

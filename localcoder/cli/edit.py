@@ -28,6 +28,7 @@ def command(file: Path | None = None, model: str | None = None) -> None:
         model=model or start.model,
         chosen=chosen,
         notice=start.notice,
+        ask_at_once=start.is_first,
     ).run()
 
 

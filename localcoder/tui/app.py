@@ -26,7 +26,10 @@ from localcoder.tui.start import Opened
 
 
 class LocalcoderApp(App[None], inherit_bindings=False):
-    """Edits what is opened, the buffer `active` in front, with completions from the factory's engine."""
+    """Edits what is opened, the buffer `active` in front, with completions from the factory's engine.
+
+    `notice` is shown at the start; `ask_at_once` begins with a completion.
+    """
 
     TITLE = "localcoder"
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
@@ -41,6 +44,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         model: str | None = None,
         chosen: Settings | None = None,
         notice: str = "",
+        ask_at_once: bool = False,
     ) -> None:
         super().__init__()
         self.settings = chosen or Settings()
@@ -51,6 +55,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.engines = EngineHost(engine_factory, model)
         self.model_job = ModelJob()
         self._notice = notice
+        self._ask_at_once = ask_at_once
         self._opened = opened
         self._active = active
 
@@ -64,7 +69,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         return driver_for(default)
 
     def get_default_screen(self) -> EditScreen:
-        return EditScreen(self._opened, self._active)
+        return EditScreen(self._opened, self._active, ask_at_once=self._ask_at_once)
 
     def on_mount(self) -> None:
         # What exists by now stays; the collector need not look at it again, which is felt as a halting key.

@@ -60,6 +60,11 @@ def last() -> Session | None:
     return _read(_folder() / "last.json")
 
 
+def is_first_start() -> bool:
+    """Whether no app ran here before."""
+    return not _folder().is_dir()
+
+
 def take_lost() -> list[SavedBuffer]:
     """Unsaved buffers of apps that were killed. They belong to the caller, who keeps them from now on."""
     found: list[SavedBuffer] = []

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcoder.errors import LocalcoderError
+from localcoder.models.catalog import ENTRIES
+from localcoder.models.fit import available_bytes, fit, gigabytes
+from localcoder.paths import assets_dir
 from localcoder.tui import session
 from localcoder.tui.files import TextFile, read_text_file
 from localcoder.tui.session import SavedBuffer
+
+_SAMPLE_PLACE = "path = Path("
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Start:
     active: int = 0
     model: str | None = None
     notice: str = ""
+    is_first: bool = False
+    """Nobody used the app here before: it shows what it does."""
 
 
 def begin(file: Path | None, *, restore: bool) -> Start:
@@ -39,6 +46,8 @@ def begin(file: Path | None, *, restore: bool) -> Start:
     A file that is named comes alone and in front; without one, the last session comes back. Unsaved buffers of an app
     that was killed come back in any case.
     """
+    if file is None and session.is_first_start():
+        return _first()
     named = Opened(read_text_file(file), file) if file is not None else None
     if file is not None:
         session.remember_file(file)
@@ -58,6 +67,28 @@ def begin(file: Path | None, *, restore: bool) -> Start:
         else:
             buffers.append(opened)
     return Start(tuple(buffers), active, last.model if last else None, _notice(lost))
+
+
+def _first() -> Start:
+    """The sample file, with the cursor where a completion is wanted, as a buffer without a file."""
+    notice = f"{_what_runs_here()} Suggestions are grey: Tab takes one, F1 helps."
+    sample = assets_dir() / "samples" / "shelf.py"
+    if not sample.is_file():
+        return Start((), notice=notice)
+    content = read_text_file(sample)
+    row = next((row for row, line in enumerate(content.text.split("\n")) if line.endswith(_SAMPLE_PLACE)), 0)
+    column = len(content.text.split("\n")[row])
+    return Start((Opened(content, None, None, row, column),), notice=notice, is_first=True)
+
+
+def _what_runs_here() -> str:
+    """One line on the sizes that fit this machine, and how to get one."""
+    free = available_bytes()
+    fitting = [entry for entry in ENTRIES if fit(entry.size_bytes, entry.size, free).verdict == "fits"]
+    labels = list(dict.fromkeys(entry.size.label for entry in fitting))
+    if not labels:
+        return f"{gigabytes(free)} of memory are free: too little for StarCoder2 3B. F2 says what each size needs."
+    return f"{gigabytes(free)} of memory are free: enough for StarCoder2 {', '.join(labels)}. F2 gets one."
 
 
 def _opened(saved: SavedBuffer) -> Opened | None:

@@ -36,6 +36,7 @@ class FakeEngine:
 
     async def info(self) -> ModelInfo:
         await asyncio.sleep(self.load_s)
+        self.load_s = 0.0
         return self.info_value
 
     async def tokenize(self, texts: Sequence[str]) -> list[tuple[int, ...]]:

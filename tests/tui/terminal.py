@@ -18,14 +18,24 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 class Terminal:
     """A child process and the screen that its output draws."""
 
-    def __init__(self, arguments: list[str], columns: int = 80, rows: int = 24) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        columns: int = 80,
+        rows: int = 24,
+        *,
+        term: str = "xterm-256color",
+        program: str | None = None,
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.frames = 0
-        environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(_ROOT)}
+        environment = os.environ | {"TERM": term, "PYTHONPATH": str(_ROOT)}
+        if "NO_COLOR" not in environment:
+            environment["COLORTERM"] = "truecolor"
         self.child = pexpect.spawn(
             sys.executable,
-            ["-m", "localcoder", *arguments],
+            ["-c", program] if program else ["-m", "localcoder", *arguments],
             env=environment,
             dimensions=(rows, columns),
             timeout=None,
@@ -71,9 +81,15 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, columns: int = 80, rows: int = 24) -> Iterator[Terminal]:
-    """A terminal whose child is ended afterwards."""
-    made = Terminal(list(arguments), columns, rows)
+def terminal(
+    *arguments: str,
+    columns: int = 80,
+    rows: int = 24,
+    term: str = "xterm-256color",
+    program: str | None = None,
+) -> Iterator[Terminal]:
+    """A terminal whose child is ended afterwards: localcoder with these arguments, or a Python program."""
+    made = Terminal(list(arguments), columns, rows, term=term, program=program)
     try:
         yield made
     finally:

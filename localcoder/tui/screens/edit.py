@@ -49,8 +49,10 @@ class EditScreen(FileActions):
     BINDINGS: ClassVar[list[BindingType]] = list(bindings("screen"))
     app: LocalcoderApp
 
-    def __init__(self, opened: Sequence[Opened], active: int = 0) -> None:
+    def __init__(self, opened: Sequence[Opened], active: int = 0, *, ask_at_once: bool = False) -> None:
         super().__init__()
+        self._ask_at_once = ask_at_once
+        self._is_ready = False
         self._opened = opened
         self._active = active
 
@@ -83,13 +85,15 @@ class EditScreen(FileActions):
         )
         self._completing.is_automatic = self.app.settings.automatic
         self._searching = Searching(self.query_one(FindBar))
+        self._is_ready = True
         self._show_model()
         self._show_file()
         self._show_place()
         self.editor.focus()
         self.start_watching()
         self.keep_soon()
-        self.call_after_refresh(self._completing.read_ahead, self.editor)
+        begin = self._completing.ask if self._ask_at_once else self._completing.read_ahead
+        self.call_after_refresh(begin, self.editor)
 
     @property
     def editor(self) -> Editor:
@@ -115,10 +119,17 @@ class EditScreen(FileActions):
         self._show_file()
         self._show_place()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # A key can come before everything is in its place.
+        return self._is_ready and super().check_action(action, parameters)
+
     # --- What happens
 
     @on(Editor.Edited)
     def _edited(self, event: Editor.Edited) -> None:
+        # Restoring an unsaved text is an edit too, and comes before everything is in its place.
+        if not self._is_ready:
+            return
         self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
         self._show_file()
         self.keep_soon()
@@ -133,7 +144,8 @@ class EditScreen(FileActions):
 
     @on(TextArea.SelectionChanged)
     def _moved(self) -> None:
-        self._show_place()
+        if self._is_ready:
+            self._show_place()
 
     @on(FindBar.Changed)
     def _look_for(self, event: FindBar.Changed) -> None:
@@ -266,6 +278,10 @@ class EditScreen(FileActions):
             self.editor.clear_ghost()
             await self.app.engines.switch(model)
             self._show_model()
+            try:
+                self.app.change_setting("model", model)
+            except LocalcoderError as error:
+                self.show_error(error)
             self._completing.read_ahead(self.editor)
 
     # --- What is shown

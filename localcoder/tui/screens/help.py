@@ -69,10 +69,10 @@ class HelpScreen(ModalScreen[None]):
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(width=14, style="bold")
+    table.add_column(width=12, style="bold")
     table.add_column(width=28)
     table.add_column(ratio=1)
     for keys, label, text in rows:
         first, _, id = text.partition("\n")
-        table.add_row(keys, label, Text.assemble(first, ("\n" + id if id else "", "dim")))
+        table.add_row(keys, Text.assemble(label, ("\n" + id if id else "", "dim")), first)
     return table

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -51,8 +52,8 @@ class SettingsScreen(ModalScreen[None]):
         else:
             kind = "number" if isinstance(value, float) else "integer" if isinstance(value, int) else "text"
             widget = Input(str(value), type=kind, id=name, compact=True)  # type: ignore[arg-type]
-        text = f"{name.replace('_', ' ')}\n{settings.help_of(name)}"
-        return Horizontal(Static(text, classes="help", markup=False), widget, classes="row")
+        text = Text.assemble((name, "bold"), "\n", settings.help_of(name))
+        return Horizontal(Static(text, classes="help"), widget, classes="row")
 
     @on(Switch.Changed)
     def _switched(self, event: Switch.Changed) -> None:
