@@ -16,7 +16,7 @@ from localcoder.completion.complete import Completion, Options, TextDelta, compl
 from localcoder.completion.document import Document, document_from_bytes, read_document
 from localcoder.completion.layout import LAYOUTS
 from localcoder.completion.stopping import MODES
-from localcoder.engine.api import Sampling
+from localcoder.engine.api import Lora, Sampling
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
 from localcoder.models.store import resolve
@@ -34,6 +34,7 @@ from localcoder.models.store import resolve
 @click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: always the same.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
+@click.option("--lora", multiple=True, metavar="FILE[:SCALE]", help="A GGUF adapter on top of the model.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 def command(
     where: str,
@@ -47,6 +48,7 @@ def command(
     temperature: float,
     seed: int,
     threads: int | None,
+    lora: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Complete the code at a cursor and print the completion, and nothing else, on standard output.
@@ -60,10 +62,21 @@ def command(
         max_tokens=max_tokens,
         sampling=Sampling(temperature=temperature, seed=seed),
     )
-    engine = LocalEngine(resolve(model), n_threads=threads)
+    engine = LocalEngine(resolve(model), n_threads=threads, loras=[read_lora(each) for each in lora])
     completion = asyncio.run(_run(document, engine, options, stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))
+
+
+def read_lora(text: str) -> Lora:
+    """FILE or FILE:SCALE."""
+    path, colon, scale = text.rpartition(":")
+    if not colon or Path(text).exists():
+        return Lora(text)
+    try:
+        return Lora(path, float(scale))
+    except ValueError:
+        raise LocalcoderError(f"{scale!r} is not a scale.", "Give --lora FILE:0.5, for example.", exit_code=2) from None
 
 
 async def _run(document: Document, engine: LocalEngine, options: Options, *, stream: bool) -> Completion:

@@ -47,6 +47,14 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """An adapter on top of the model: a GGUF file and how strongly it counts."""
+
+    path: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How a token is chosen. Temperature 0 is greedy, after the logit bias and the repeat penalty."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
-from localcoder.engine.api import ModelInfo, Sampling
+from localcoder.engine.api import Lora, ModelInfo, Sampling
 from localcoder.engine.vocab import end_ids, special_ids
 from localcoder.errors import LocalcoderError
 
@@ -48,6 +48,7 @@ class LoadOptions:
     n_ctx: int = 0
     n_gpu_layers: int = -1
     is_demo: bool = False
+    loras: tuple[Lora, ...] = ()
 
 
 class Llama:
@@ -82,6 +83,7 @@ class Llama:
         n_ctx_train = lib.llama_model_n_ctx_train(self._model)
         wanted = min(n_ctx_train, window or n_ctx_train) + MAX_BATCH + ARCHIVE_CELLS
         self._context = self._new_context(options, options.n_ctx or wanted)
+        self._set_loras(options.loras)
         self._memory = lib.llama_get_memory(self._context)
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_vocab = n_vocab
@@ -130,6 +132,24 @@ class Llama:
                 "Close other programs, or choose a smaller model.",
             )
         return context
+
+    def _set_loras(self, loras: Sequence[Lora]) -> None:
+        """Adapters are freed with the model. Raises LocalcoderError for one that does not fit it."""
+        if not loras:
+            return
+        adapters = (lib.llama_adapter_lora_p_ctypes * len(loras))()
+        for i, lora in enumerate(loras):
+            if not Path(lora.path).is_file():
+                raise LocalcoderError(f"There is no adapter file {lora.path}.", "Check the path.", exit_code=2)
+            adapters[i] = lib.llama_adapter_lora_init(self._model, lora.path.encode())
+            if not adapters[i]:
+                raise LocalcoderError(
+                    f"{lora.path} is no adapter for this model: {self._last_error()}.",
+                    "Make one with `localcoder convert ADAPTER_DIR`, for the same base model.",
+                    exit_code=2,
+                )
+        scales = (ctypes.c_float * len(loras))(*(lora.scale for lora in loras))
+        lib.llama_set_adapters_lora(self._context, adapters, len(loras), scales)
 
     def _on_log(self, level: int, text: bytes, _: object) -> None:
         if level in (_LOG_WARN, _LOG_ERROR):

@@ -17,7 +17,18 @@ from typing import Any
 
 import localcoder
 from localcoder import paths
-from localcoder.engine.api import Event, Finished, ModelInfo, Progress, ReadEstimate, Request, SpecialIds, Stats, Token
+from localcoder.engine.api import (
+    Event,
+    Finished,
+    Lora,
+    ModelInfo,
+    Progress,
+    ReadEstimate,
+    Request,
+    SpecialIds,
+    Stats,
+    Token,
+)
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import default_threads, worker_environment
 
@@ -43,9 +54,11 @@ class LocalEngine:
         n_threads: int | None = None,
         n_ctx: int = 0,
         n_gpu_layers: int = -1,
+        loras: Sequence[Lora] = (),
         idle_s: float | None = None,
     ) -> None:
         self.model = model
+        self._loras = tuple(loras)
         self._idle_s = idle_s
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -158,6 +171,7 @@ class LocalEngine:
             "n_threads": self._n_threads or default_threads(),
             "n_ctx": self._n_ctx,
             "n_gpu_layers": self._n_gpu_layers,
+            "loras": [asdict(lora) for lora in self._loras],
             "is_demo": demo.exists() and self.model.exists() and self.model.samefile(demo),
         }
 

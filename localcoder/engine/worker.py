@@ -24,7 +24,7 @@ import time
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from localcoder.engine.api import Request, Sampling
+from localcoder.engine.api import Lora, Request, Sampling
 from localcoder.engine.generate import Generator
 from localcoder.engine.llama import Llama, LoadOptions
 from localcoder.errors import LocalcoderError
@@ -52,7 +52,7 @@ class Worker:
             job, arrived = self._jobs.get()
             try:
                 if job["op"] == "load":
-                    self._llama = Llama(LoadOptions(**job["options"]))
+                    self._llama = Llama(_load_options(job["options"]))
                     self._generator = Generator(self._llama)
                     self._send(job["id"], ok=asdict(self._llama.info))
                     continue
@@ -122,6 +122,11 @@ class Worker:
         with self._write_lock:
             self._replies.write(line)
             self._replies.flush()
+
+
+def _load_options(fields: dict[str, Any]) -> LoadOptions:
+    loras = tuple(Lora(**lora) for lora in fields.pop("loras"))
+    return LoadOptions(**fields, loras=loras)
 
 
 def main() -> None:
