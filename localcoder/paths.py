@@ -36,5 +36,10 @@ def cache_dir() -> Path:
     return Path(_DIRS.user_cache_dir)
 
 
+def snapshots_dir() -> Path:
+    """KV cells of what was read (not created here)."""
+    return cache_dir() / "kv"
+
+
 def settings_file() -> Path:
     return Path(_DIRS.user_config_dir) / "settings.toml"

@@ -13,6 +13,12 @@ from localcoder.engine.local import LocalEngine
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """KV snapshots of earlier runs would make cold prompts warm."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Golden files and checkpoints: `../shared`, or LOCALCODER_SHARED."""

@@ -20,6 +20,7 @@ from localcoder.engine.api import Lora, Sampling
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
 from localcoder.models.store import resolve
+from localcoder.paths import snapshots_dir
 
 
 @click.command()
@@ -35,6 +36,7 @@ from localcoder.models.store import resolve
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
 @click.option("--lora", multiple=True, metavar="FILE[:SCALE]", help="A GGUF adapter on top of the model.")
+@click.option("--snapshots/--no-snapshots", default=True, help="Keep what was read on disk, for the next time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 def command(
     where: str,
@@ -49,6 +51,7 @@ def command(
     seed: int,
     threads: int | None,
     lora: tuple[str, ...],
+    snapshots: bool,
     as_json: bool,
 ) -> None:
     """Complete the code at a cursor and print the completion, and nothing else, on standard output.
@@ -62,7 +65,9 @@ def command(
         max_tokens=max_tokens,
         sampling=Sampling(temperature=temperature, seed=seed),
     )
-    engine = LocalEngine(resolve(model), n_threads=threads, loras=[read_lora(each) for each in lora])
+    loras = [read_lora(each) for each in lora]
+    kept = snapshots_dir() if snapshots else None
+    engine = LocalEngine(resolve(model), n_threads=threads, loras=loras, snapshots_dir=kept)
     completion = asyncio.run(_run(document, engine, options, stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))

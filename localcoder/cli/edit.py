@@ -35,5 +35,6 @@ def command(file: Path | None = None, model: str | None = None) -> None:
 def _make_engine(model: str | None) -> Engine:
     from localcoder.engine.local import LocalEngine
     from localcoder.models.store import resolve
+    from localcoder.paths import snapshots_dir
 
-    return LocalEngine(resolve(model))
+    return LocalEngine(resolve(model), snapshots_dir=snapshots_dir())

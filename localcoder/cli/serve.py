@@ -36,8 +36,10 @@ def command(
         ) from None
     from localcoder.engine.local import LocalEngine
     from localcoder.models.store import resolve
+    from localcoder.paths import snapshots_dir
 
-    engine = LocalEngine(resolve(model), n_threads=threads, idle_s=idle_minutes * 60 or None)
+    idle_s = idle_minutes * 60 or None
+    engine = LocalEngine(resolve(model), n_threads=threads, idle_s=idle_s, snapshots_dir=snapshots_dir())
     listener = _listen(host, port)
 
     async def run() -> None:

@@ -7,7 +7,7 @@ completion that is thrown away, then needs them again and gets them without read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -145,6 +145,22 @@ class KVCache:
         else:
             self._slots.append(slot)
         return slot, slot.keep_prefix(ids)
+
+    def restore(self, ids: Sequence[int], first: int, load: Callable[[int], bool]) -> bool:
+        """Have `load(sequence)` fill the oldest slot with cells of these ids from position `first` on."""
+        slot = self._slots[0]
+        slot.clear()
+        self.prepare(slot, len(ids) - first)
+        if not load(slot.live):
+            slot.clear()
+            return False
+        slot.ids, slot.first, slot.archived = list(ids), first, first
+        return True
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Least recently used first."""
+        return tuple(self._slots)
 
     def prepare(self, slot: Slot, count: int) -> None:
         """Make the slot's window right for a batch of `count` tokens that comes next, and room for it."""

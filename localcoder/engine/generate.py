@@ -11,6 +11,7 @@ from typing import Any
 from localcoder.engine.api import Request, Stats, StopReason
 from localcoder.engine.cache import KVCache, Slot
 from localcoder.engine.llama import DecodeAborted, Llama, Sampler, log_probability
+from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Lookup, Payoff
 from localcoder.engine.vocab import TextStream
 
@@ -20,6 +21,8 @@ FIRST_AHEAD_SLICE = 8
 """Tokens of the first batch when reading ahead; each one after it is twice as large."""
 MEASURED_TOKENS = 16
 """Tokens of the smallest batch whose time says how fast this machine reads."""
+SMALLEST_SNAPSHOT = 64
+"""Tokens below which reading again is as good as a file."""
 PAST_WINDOW_SLICE = 16
 """Tokens in one batch past the sliding window: its last token sees this many keys less one too many.
 
@@ -62,8 +65,9 @@ class _Clock:
 class Generator:
     """Runs requests one after the other on a model's context, and keeps what the KV cache holds between them."""
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: Llama, snapshots: SnapshotStore | None = None) -> None:
         self._llama = llama
+        self._snapshots = snapshots
         self.cache = KVCache(llama, llama.n_cells, llama.info.window)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
@@ -72,6 +76,7 @@ class Generator:
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
         alternative], and at last "finished" [reason, stats]."""
+        self._restore(request.ids)
         slot, reused = self.cache.take(request.ids)
         clock = _Clock(arrived, budget_s=request.time_budget_s)
         lanes = self._lanes(request, slot)
@@ -102,6 +107,7 @@ class Generator:
         """Read ahead, as far as nothing else is wanted."""
         if not ids:
             return
+        self._restore(ids)
         slot, _ = self.cache.take(ids, ahead=True)
         # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
         # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
@@ -111,6 +117,32 @@ class Generator:
                 pass
         except DecodeAborted:
             return
+
+    def reusable(self, ids: Sequence[int]) -> int:
+        """How many of `ids` need not be read, by the cache or a snapshot. May be called from another thread."""
+        held = self.cache.reusable(ids)
+        if self._snapshots is None:
+            return held
+        return max(held, self._snapshots.best(ids, self._llama.info.window)[1])
+
+    def save(self) -> None:
+        """Keep on disk what the cache holds."""
+        if self._snapshots is None:
+            return
+        for slot in self.cache.slots:
+            if len(slot.ids) >= SMALLEST_SNAPSHOT:
+                self._snapshots.write(slot.ids, slot.first, self._llama.sequence_state(slot.live))
+
+    def _restore(self, ids: Sequence[int]) -> None:
+        """Load a snapshot if that saves much reading."""
+        if self._snapshots is None:
+            return
+        snapshot, saved = self._snapshots.best(ids, self._llama.info.window)
+        if snapshot is None or saved < self.cache.reusable(ids) + SMALLEST_SNAPSHOT:
+            return
+        data = self._snapshots.read(snapshot)
+        if data is not None:
+            self.cache.restore(snapshot.ids, snapshot.first, lambda seq: self._llama.restore_sequence(seq, data))
 
     def read(
         self,

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class LoadOptions:
     n_gpu_layers: int = -1
     is_demo: bool = False
     loras: tuple[Lora, ...] = ()
+    snapshots_dir: str | None = None
+    snapshots_limit_bytes: int = 0
 
 
 class Llama:
@@ -100,6 +103,7 @@ class Llama:
         self._abort_check = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
         lib.llama_set_abort_callback(self._context, self._abort_check, ctypes.addressof(self._abort))
         ftype = lib.llama_ftype_name(lib.llama_model_ftype(self._model))
+        self.build = f"llama-cpp-python {version('llama-cpp-python')}"
         self.info = ModelInfo(
             name=path.stem,
             path=str(path),
@@ -209,6 +213,18 @@ class Llama:
 
     def seq_pos_max(self, seq: int) -> int:
         return lib.llama_memory_seq_pos_max(self._memory, seq)
+
+    def sequence_state(self, seq: int) -> bytes:
+        """llama.cpp's own copy of a sequence's cells."""
+        size = lib.llama_state_seq_get_size(self._context, seq)
+        buffer = (ctypes.c_uint8 * size)()
+        written = lib.llama_state_seq_get_data(self._context, buffer, size, seq)
+        return bytes(buffer)[:written]
+
+    def restore_sequence(self, seq: int, data: bytes) -> bool:
+        """Put a state into a sequence. The data has to be whole: llama.cpp asserts on what is not."""
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        return lib.llama_state_seq_set_data(self._context, buffer, len(data), seq) > 0
 
     # Computing
 

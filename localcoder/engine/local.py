@@ -36,6 +36,8 @@ _LINE_LIMIT = 1 << 26
 """Bytes of the longest line of the protocol; the ids of a 16k prompt take 100 KB."""
 _STDERR_LINES = 40
 _CLOSE_TIMEOUT_S = 2.0
+_SAVE_TIMEOUT_S = 5.0
+SNAPSHOTS_LIMIT_BYTES = 1 << 30
 
 # `-c` puts the working directory first on sys.path, where a user's own random.py would be imported for ours.
 _BOOT = "import sys; sys.path[0] = sys.argv[1]; from localcoder.engine.worker import main; main()"
@@ -44,6 +46,7 @@ _BOOT = "import sys; sys.path[0] = sys.argv[1]; from localcoder.engine.worker im
 class LocalEngine:
     """llama.cpp in a child process, started with the first request. The protocol of `api.Engine`.
 
+    With a `snapshots_dir`, what was read is kept there when the worker ends, and read back instead of read anew.
     After `idle_s` seconds without a request the worker ends and its memory is free; the next request starts another.
     """
 
@@ -55,10 +58,14 @@ class LocalEngine:
         n_ctx: int = 0,
         n_gpu_layers: int = -1,
         loras: Sequence[Lora] = (),
+        snapshots_dir: Path | None = None,
+        snapshots_limit_bytes: int = SNAPSHOTS_LIMIT_BYTES,
         idle_s: float | None = None,
     ) -> None:
         self.model = model
         self._loras = tuple(loras)
+        self._snapshots_dir = snapshots_dir
+        self._snapshots_limit_bytes = snapshots_limit_bytes
         self._idle_s = idle_s
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -130,7 +137,14 @@ class LocalEngine:
         async with self._start:
             worker, self._worker, self._info = self._worker, None, None
             if worker is not None:
+                if self._snapshots_dir is not None and worker.alive:
+                    await self._save(worker)
                 await worker.close()
+
+    async def _save(self, worker: _Worker) -> None:
+        worker.cancel_all()
+        with suppress(LocalcoderError, asyncio.TimeoutError):
+            await asyncio.wait_for(worker.ask({"op": "save"}), _SAVE_TIMEOUT_S)
 
     async def _ready(self) -> _Worker:
         """A live worker with the model loaded."""
@@ -171,6 +185,8 @@ class LocalEngine:
             "n_threads": self._n_threads or default_threads(),
             "n_ctx": self._n_ctx,
             "n_gpu_layers": self._n_gpu_layers,
+            "snapshots_dir": str(self._snapshots_dir) if self._snapshots_dir else None,
+            "snapshots_limit_bytes": self._snapshots_limit_bytes,
             "loras": [asdict(lora) for lora in self._loras],
             "is_demo": demo.exists() and self.model.exists() and self.model.samefile(demo),
         }

@@ -10,6 +10,7 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
     → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
+    → {"op": "save", "id": 7}                       ← {"id": 7, "ok": null}
     → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
 """
 
@@ -22,11 +23,13 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from localcoder.engine.api import Lora, Request, Sampling
 from localcoder.engine.generate import Generator
 from localcoder.engine.llama import Llama, LoadOptions
+from localcoder.engine.snapshots import SnapshotStore, model_key
 from localcoder.errors import LocalcoderError
 
 _ANSWERED_AT_ONCE = frozenset({"tokenize", "pieces", "estimate"})
@@ -52,8 +55,9 @@ class Worker:
             job, arrived = self._jobs.get()
             try:
                 if job["op"] == "load":
-                    self._llama = Llama(_load_options(job["options"]))
-                    self._generator = Generator(self._llama)
+                    options = _load_options(job["options"])
+                    self._llama = Llama(options)
+                    self._generator = Generator(self._llama, _snapshots(self._llama, options))
                     self._send(job["id"], ok=asdict(self._llama.info))
                     continue
                 llama, generator = self._loaded()
@@ -71,6 +75,10 @@ class Worker:
         def is_void() -> bool:
             return job_id <= self._void
 
+        if job["op"] == "save":
+            generator.save()
+            self._send(job_id, ok=None)
+            return
         if job["op"] == "warm":
             generator.warm(job["ids"], is_void)
             self._send(job_id, ok=None)
@@ -114,7 +122,7 @@ class Worker:
         if message["op"] == "tokenize":
             return [llama.tokenize(text) for text in message["texts"]]
         if message["op"] == "estimate":
-            return [generator.cache.reusable(message["ids"]), generator.read_tokens_per_s]
+            return [generator.reusable(message["ids"]), generator.read_tokens_per_s]
         return [llama.piece(i).hex() for i in message["ids"]]
 
     def _send(self, message_id: int, **fields: Any) -> None:
@@ -122,6 +130,14 @@ class Worker:
         with self._write_lock:
             self._replies.write(line)
             self._replies.flush()
+
+
+def _snapshots(llama: Llama, options: LoadOptions) -> SnapshotStore | None:
+    if options.snapshots_dir is None:
+        return None
+    adapters = [f"{model_key(Path(lora.path))} {lora.scale}" for lora in options.loras]
+    key = model_key(Path(options.path), llama.build, *adapters)
+    return SnapshotStore(Path(options.snapshots_dir), key, options.snapshots_limit_bytes)
 
 
 def _load_options(fields: dict[str, Any]) -> LoadOptions:

@@ -42,7 +42,7 @@ def test_text_and_nothing_else_on_standard_output(file):
         "tokens_generated", "first_token_s", "tokens_per_s",
     }  # fmt: skip
     assert as_json["model"] == "nano-Q8_0"
-    assert as_json["tokens_read"] == len(as_json["prompt_ids"])
+    assert as_json["tokens_read"] + as_json["tokens_reused"] == len(as_json["prompt_ids"])
 
 
 def test_the_three_ways_to_say_where(file):

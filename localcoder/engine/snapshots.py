@@ -1,0 +1,173 @@
+"""KV cells on disk, so that reopening a file does not read it again.
+
+A file is an 8-byte length, a JSON header of that length, and llama.cpp's own state of one sequence. llama.cpp asserts
+on a state that does not fit and knows nothing of the weights that it belongs to, so the header carries both a key
+(model, library, adapters) and a checksum, and a file that does not match is removed and never given to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localcoder.engine.cache import common_prefix
+
+_SUFFIX = ".kv"
+_PARTIAL = ".partial"
+_VERSION = 1
+_MAX_HEADER_BYTES = 4 << 20
+_SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a file holds: the ids at positions 0 … len(ids) − 1, with cells from position `first` on."""
+
+    path: Path
+    ids: tuple[int, ...]
+    first: int
+    size_bytes: int
+    sha256: str
+
+    def reusable(self, ids: Sequence[int], window: int) -> int:
+        """How many of `ids` need not be read with these cells."""
+        shared = min(common_prefix(self.ids, ids), len(ids) - 1)
+        needed = max(0, shared - window + 1) if window else 0
+        return shared if needed >= self.first else 0
+
+
+class SnapshotStore:
+    """The snapshots of one model in a directory of at most `limit_bytes`, whatever models they are of.
+
+    Nothing here raises for a full or read-only disk: a snapshot is a favour.
+    """
+
+    def __init__(self, directory: Path, key: str, limit_bytes: int) -> None:
+        self._directory = directory
+        self._key = key
+        self._limit_bytes = limit_bytes
+        self._snapshots = self._index()
+
+    def best(self, ids: Sequence[int], window: int) -> tuple[Snapshot | None, int]:
+        """The snapshot that saves most reading, and how many ids it saves."""
+        found, most = None, 0
+        for snapshot in list(self._snapshots):
+            if (saved := snapshot.reusable(ids, window)) > most:
+                found, most = snapshot, saved
+        return found, most
+
+    def read(self, snapshot: Snapshot) -> bytes | None:
+        """The state, or None (and the file is gone) when it is damaged."""
+        try:
+            with snapshot.path.open("rb") as file:
+                (length,) = struct.unpack("<Q", file.read(8))
+                file.seek(8 + length)
+                data = file.read(snapshot.size_bytes + 1)
+            if len(data) == snapshot.size_bytes and hashlib.sha256(data).hexdigest() == snapshot.sha256:
+                # Oldest out first: what is used is young.
+                os.utime(snapshot.path)
+                return data
+        except (OSError, struct.error):
+            pass
+        self._remove(snapshot)
+        return None
+
+    def write(self, ids: Sequence[int], first: int, data: bytes) -> None:
+        """Keep a state. Snapshots of which it is a continuation are replaced, the oldest make room."""
+        if len(data) > self._limit_bytes or any(common_prefix(each.ids, ids) == len(ids) for each in self._snapshots):
+            return
+        digest = hashlib.sha256(data).hexdigest()
+        header = {"version": _VERSION, "key": self._key, "ids": list(ids), "first": first}
+        blob = json.dumps({**header, "size_bytes": len(data), "sha256": digest}).encode()
+        name = hashlib.sha256(blob).hexdigest()[:32]
+        path, partial = self._directory / (name + _SUFFIX), self._directory / (name + _PARTIAL)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_room(len(blob) + len(data) + 8)
+            # The text of someone's code is in there.
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(struct.pack("<Q", len(blob)) + blob)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            return
+        for each in list(self._snapshots):
+            if common_prefix(each.ids, ids) == len(each.ids):
+                self._remove(each)
+        self._snapshots.append(Snapshot(path, tuple(ids), first, len(data), digest))
+
+    def _index(self) -> list[Snapshot]:
+        """The headers of this model's files; those that cannot be understood are removed."""
+        found = []
+        for path in self._files():
+            try:
+                header = _read_header(path)
+                if header["version"] == _VERSION and header["key"] == self._key:
+                    ids, size_bytes = tuple(map(int, header["ids"])), int(header["size_bytes"])
+                    found.append(Snapshot(path, ids, int(header["first"]), size_bytes, str(header["sha256"])))
+            except OSError:
+                continue
+            except (ValueError, KeyError, TypeError, struct.error):
+                with suppress(OSError):
+                    path.unlink()
+        return found
+
+    def _files(self) -> list[Path]:
+        with suppress(OSError):
+            return [path for path in self._directory.iterdir() if path.suffix == _SUFFIX and path.is_file()]
+        return []
+
+    def _make_room(self, size: int) -> None:
+        dated = []
+        for path in self._files():
+            with suppress(OSError):
+                status = path.stat()
+                dated.append((status.st_mtime, status.st_size, path))
+        used = sum(size_bytes for _, size_bytes, _ in dated)
+        for _, size_bytes, path in sorted(dated):
+            if used + size <= self._limit_bytes:
+                return
+            path.unlink(missing_ok=True)
+            self._snapshots = [each for each in self._snapshots if each.path != path]
+            used -= size_bytes
+
+    def _remove(self, snapshot: Snapshot) -> None:
+        with suppress(OSError):
+            snapshot.path.unlink(missing_ok=True)
+        self._snapshots = [each for each in self._snapshots if each is not snapshot]
+
+
+def model_key(path: Path, *rest: str) -> str:
+    """A hash that tells models apart: size and samples spread over the whole file, and whatever else matters.
+
+    Hashing all of a large file would take longer than reading a prompt.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(json.dumps([size, *rest]).encode())
+    with path.open("rb") as file:
+        for i in range(_SAMPLES):
+            file.seek(max(0, size - _SAMPLE_BYTES) * i // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _MAX_HEADER_BYTES:
+            raise ValueError("header too long")
+        header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("header is no object")
+    return header

@@ -1,0 +1,128 @@
+"""KV cells on disk: found again, bounded, and never given to llama.cpp when they are damaged or foreign."""
+
+import os
+
+import pytest
+
+from localcoder.engine.api import Request
+from localcoder.engine.local import LocalEngine
+from localcoder.engine.snapshots import SnapshotStore, model_key
+from tests.engine.test_local import CODE, generate
+
+
+def store(path, key="model", limit=1 << 20):
+    return SnapshotStore(path, key, limit)
+
+
+def test_what_was_written_is_found_by_its_prefix(tmp_path):
+    store(tmp_path).write(range(100), 0, b"cells")
+    again = store(tmp_path)
+    snapshot, saved = again.best([*range(80), 999, 1000], 0)
+    assert saved == 80 and again.read(snapshot) == b"cells"
+    assert store(tmp_path, key="another model").best(range(100), 0) == (None, 0)
+
+
+def test_cells_that_left_the_window_are_not_promised(tmp_path):
+    store(tmp_path).write(range(1000), 800, b"cells")
+    again = store(tmp_path)
+    assert again.best(range(1001), 200)[1] == 1000
+    assert again.best([*range(900), 7], 200)[1] == 0
+
+
+def test_a_continuation_replaces_what_it_continues(tmp_path):
+    kept = store(tmp_path)
+    kept.write(range(100), 0, b"short")
+    kept.write(range(200), 0, b"longer")
+    kept.write(range(150), 0, b"known already")
+    assert len(list(tmp_path.iterdir())) == 1
+    assert kept.read(kept.best(range(200), 0)[0]) == b"longer"
+
+
+def test_the_oldest_makes_room(tmp_path):
+    kept = store(tmp_path, limit=10_000)
+    for i in range(5):
+        kept.write([i] * 100, 0, bytes(3000))
+        for age, path in enumerate(sorted(tmp_path.iterdir(), key=os.path.getmtime)):
+            os.utime(path, (1000 + age, 1000 + age))
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 10_000
+    assert kept.best([4] * 100, 0)[1] == 99
+    assert kept.best([0] * 100, 0)[1] == 0
+    kept.write([9] * 100, 0, bytes(20_000))
+    assert kept.best([9] * 100, 0)[1] == 0
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "grow", "header", "empty"])
+def test_a_damaged_file_is_removed_and_never_loaded(tmp_path, damage):
+    store(tmp_path).write(range(100), 0, b"cells" * 100)
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    match damage:
+        case "flip":
+            data[-7] ^= 1
+        case "cut":
+            del data[-9:]
+        case "grow":
+            data += b"more"
+        case "header":
+            data[0:3] = b"\xff\xff\xff"
+        case "empty":
+            data.clear()
+    path.write_bytes(data)
+    again = store(tmp_path)
+    snapshot, _ = again.best(range(100), 0)
+    if snapshot is not None:
+        assert again.read(snapshot) is None
+    assert not path.exists()
+    assert again.best(range(100), 0) == (None, 0)
+
+
+def test_a_read_only_or_missing_directory_is_no_trouble(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    kept = store(file / "below")
+    kept.write(range(100), 0, b"cells")
+    assert kept.best(range(100), 0) == (None, 0)
+
+
+def test_models_are_told_apart(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_bytes(bytes(1 << 20))
+    two.write_bytes(bytes((1 << 20) - 1) + b"x")
+    assert len({model_key(one), model_key(two), model_key(one, "lora")}) == 3
+    assert model_key(one) == model_key(one)
+
+
+async def test_reopening_reads_little_and_says_the_same(demo_model, tmp_path):
+    first = LocalEngine(demo_model, snapshots_dir=tmp_path)
+    ids = (await first.tokenize([CODE * 12]))[0]
+    assert len(ids) > 600
+    before, _ = await generate(first, Request(ids, 10))
+    await first.close()
+    assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
+    second = LocalEngine(demo_model, snapshots_dir=tmp_path)
+    try:
+        assert (await second.estimate(ids)).unread == 1
+        after, finished = await generate(second, Request(ids, 10))
+        assert finished.stats.tokens_read == 1
+        assert [t.id for t in after] == [t.id for t in before]
+        longer, finished = await generate(second, Request((*ids, *ids[:20]), 3))
+        assert finished.stats.tokens_read <= 21 and longer
+    finally:
+        await second.close()
+
+
+async def test_damaged_snapshots_cost_only_a_read(demo_model, tmp_path):
+    first = LocalEngine(demo_model, snapshots_dir=tmp_path)
+    ids = (await first.tokenize([CODE * 3]))[0]
+    await generate(first, Request(ids, 4))
+    await first.close()
+    for path in tmp_path.iterdir():
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 255
+        path.write_bytes(data)
+    second = LocalEngine(demo_model, snapshots_dir=tmp_path)
+    try:
+        _, finished = await generate(second, Request(ids, 4))
+        assert finished.stats.tokens_read == len(ids)
+    finally:
+        await second.close()
