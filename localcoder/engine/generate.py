@@ -14,6 +14,7 @@ from localcoder.engine.llama import DecodeAborted, Llama, Sampler, log_probabili
 from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Lookup, Payoff
 from localcoder.engine.vocab import TextStream
+from localcoder.hardware import OthersLoad
 
 READ_SLICE = 64
 """Tokens read between two looks at what else is wanted."""
@@ -21,6 +22,8 @@ FIRST_AHEAD_SLICE = 8
 """Tokens of the first batch when reading ahead; each one after it is twice as large."""
 MEASURED_TOKENS = 16
 """Tokens of the smallest batch whose time says how fast this machine reads."""
+BUSY_FROM = 0.4
+"""Added to the cores that others use before rounding down: one counts as taken when it is busy more than 60 %."""
 SMALLEST_SNAPSHOT = 64
 """Tokens below which reading again is as good as a file."""
 PAST_WINDOW_SLICE = 16
@@ -71,11 +74,13 @@ class Generator:
         self.cache = KVCache(llama, llama.n_cells, llama.info.window)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
+        self._others = OthersLoad()
         self._measure_reading()
 
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
         alternative], and at last "finished" [reason, stats]."""
+        self._adapt_threads()
         self._restore(request.ids)
         slot, reused = self.cache.take(request.ids)
         clock = _Clock(arrived, budget_s=request.time_budget_s)
@@ -176,6 +181,12 @@ class Generator:
         self.payoff.timed(len(ids), seconds)
         if len(ids) >= MEASURED_TOKENS:
             self.read_tokens_per_s = len(ids) / seconds
+
+    def _adapt_threads(self) -> None:
+        """Leave the cores that other programs keep busy to them: threads that share a core wait for each other."""
+        taken = self._others.cores()
+        if taken is not None:
+            self._llama.use_threads(max(1, self._llama.n_threads - int(taken + BUSY_FROM)))
 
     def _measure_reading(self) -> None:
         """Read a few tokens once: it touches every weight, and says how fast this machine reads."""

@@ -90,6 +90,7 @@ class Llama:
         self._memory = lib.llama_get_memory(self._context)
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_vocab = n_vocab
+        self.n_threads = options.n_threads
         self.control = control
         self._by_first_byte: dict[int, list[int]] = {}
         for i, piece in enumerate(self._pieces):
@@ -288,6 +289,10 @@ class Llama:
         """A view of the logits, [n_vocab] float32, of an output of the last batch; valid until the next decode."""
         pointer = lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+
+    def use_threads(self, count: int) -> None:
+        """Compute with so many threads from the next batch on."""
+        lib.llama_set_n_threads(self._context, count, count)
 
     def sampler(self, sampling: Sampling, history: Sequence[int] = (), alternative: int = 0) -> Sampler:
         """A sampler of its own for each alternative; those after the first are never greedy."""

@@ -30,13 +30,15 @@ from localcoder.engine.api import (
     Token,
 )
 from localcoder.errors import LocalcoderError
-from localcoder.hardware import default_threads, worker_environment
+from localcoder.hardware import REBUILD, default_threads, worker_environment
 
 _LINE_LIMIT = 1 << 26
 """Bytes of the longest line of the protocol; the ids of a 16k prompt take 100 KB."""
 _STDERR_LINES = 40
 _CLOSE_TIMEOUT_S = 2.0
 _SAVE_TIMEOUT_S = 5.0
+HANG_S = 15.0
+"""Seconds of silence after which a worker is asked whether it lives, and has to answer in."""
 SNAPSHOTS_LIMIT_BYTES = 1 << 30
 
 # `-c` puts the working directory first on sys.path, where a user's own random.py would be imported for ours.
@@ -61,12 +63,14 @@ class LocalEngine:
         snapshots_dir: Path | None = None,
         snapshots_limit_bytes: int = SNAPSHOTS_LIMIT_BYTES,
         idle_s: float | None = None,
+        hang_s: float = HANG_S,
     ) -> None:
         self.model = model
         self._loras = tuple(loras)
         self._snapshots_dir = snapshots_dir
         self._snapshots_limit_bytes = snapshots_limit_bytes
         self._idle_s = idle_s
+        self._hang_s = hang_s
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[None] | None = None
         self._jobs: dict[int, int] = {}
@@ -154,7 +158,7 @@ class LocalEngine:
             if self._worker is not None:
                 await self._worker.close()
                 self._worker = None
-            worker = await _Worker.spawn()
+            worker = await _Worker.spawn(self._hang_s)
             try:
                 fields = await worker.ask({"op": "load", "options": self._load_options()})
             except BaseException:
@@ -195,8 +199,12 @@ class LocalEngine:
 class _Worker:
     """One child process. Every message it sends goes to the queue of the request whose id it carries."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, hang_s: float) -> None:
         self._process = process
+        self._hang_s = hang_s
+        self._hung = False
+        self._heard = asyncio.get_running_loop().time()
+        self._watcher = asyncio.create_task(self._watch())
         self._ids = itertools.count(1)
         self._last_job = 0
         self._queues: dict[int, asyncio.Queue[dict[str, Any]]] = {}
@@ -207,7 +215,7 @@ class _Worker:
         self.alive = True
 
     @classmethod
-    async def spawn(cls) -> _Worker:
+    async def spawn(cls, hang_s: float) -> _Worker:
         root = str(Path(localcoder.__file__).parent.parent)
         pipe = asyncio.subprocess.PIPE
         try:
@@ -222,7 +230,7 @@ class _Worker:
             raise LocalcoderError(
                 f"The worker process could not be started: {error.strerror}.", "Close other programs and try again."
             ) from None
-        return cls(process)
+        return cls(process, hang_s)
 
     def start(self, message: dict[str, Any]) -> tuple[int, asyncio.Queue[dict[str, Any]]]:
         """Send a request; its answers arrive in the queue until `forget`."""
@@ -261,6 +269,7 @@ class _Worker:
         """End the child: it leaves when its standard input closes, or is killed."""
         self._closing = True
         self.alive = False
+        self._watcher.cancel()
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -282,6 +291,7 @@ class _Worker:
         try:
             while line := await self._process.stdout.readline():
                 message = json.loads(line)
+                self._heard = asyncio.get_running_loop().time()
                 if queue := self._queues.get(message["id"]):
                     queue.put_nowait(message)
         except (ValueError, KeyError):
@@ -289,11 +299,35 @@ class _Worker:
             with suppress(ProcessLookupError):
                 self._process.kill()
         self.alive = False
+        self._watcher.cancel()
         await self._process.wait()
         await self._stderr_task
         notice = self._death_notice()
         for queue in self._queues.values():
             queue.put_nowait(notice)
+
+    async def _watch(self) -> None:
+        """End a child that does not even say that it lives while something is asked of it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._hang_s)
+            if not self._queues:
+                continue
+            silent_s = loop.time() - self._heard
+            if silent_s >= self._hang_s and not await self._answers():
+                self._hung = True
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+                return
+
+    async def _answers(self) -> bool:
+        try:
+            await asyncio.wait_for(self.ask({"op": "ping"}), self._hang_s)
+        except asyncio.TimeoutError:
+            return False
+        except LocalcoderError:
+            return True
+        return True
 
     async def _keep_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -303,6 +337,8 @@ class _Worker:
     def _death_notice(self) -> dict[str, Any]:
         if self._closing:
             return {"error": ["The engine was closed.", "", 1]}
+        if self._hung:
+            return {"error": ["The worker hung and was ended.", "The next request starts a new one.", 1]}
         what, todo = cause_of_death(self._process.returncode, list(self._stderr))
         return {"error": [what, todo, 1]}
 
@@ -316,7 +352,7 @@ def cause_of_death(returncode: int | None, stderr: Sequence[str]) -> tuple[str, 
         if name == "SIGILL":
             return (
                 "This processor lacks an instruction that llama.cpp was built with (SIGILL).",
-                "Rebuild it here: pip install --force-reinstall --no-cache-dir llama-cpp-python",
+                f"Rebuild it here: {REBUILD}",
             )
         if name == "SIGKILL":
             return (

@@ -10,6 +10,7 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
     → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
+    → {"op": "ping", "id": 8}                       ← {"id": 8, "ok": []}
     → {"op": "save", "id": 7}                       ← {"id": 7, "ok": null}
     → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
 """
@@ -24,15 +25,18 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from localcoder.engine.api import Lora, Request, Sampling
-from localcoder.engine.generate import Generator
-from localcoder.engine.llama import Llama, LoadOptions
 from localcoder.engine.snapshots import SnapshotStore, model_key
 from localcoder.errors import LocalcoderError
+from localcoder.hardware import REBUILD, cpu_features_missing
 
-_ANSWERED_AT_ONCE = frozenset({"tokenize", "pieces", "estimate"})
+if TYPE_CHECKING:
+    from localcoder.engine.generate import Generator
+    from localcoder.engine.llama import Llama, LoadOptions
+
+_ANSWERED_AT_ONCE = frozenset({"ping", "tokenize", "pieces", "estimate"})
 
 
 class Worker:
@@ -55,10 +59,7 @@ class Worker:
             job, arrived = self._jobs.get()
             try:
                 if job["op"] == "load":
-                    options = _load_options(job["options"])
-                    self._llama = Llama(options)
-                    self._generator = Generator(self._llama, _snapshots(self._llama, options))
-                    self._send(job["id"], ok=asdict(self._llama.info))
+                    self._load(job)
                     continue
                 llama, generator = self._loaded()
                 with self._lock:
@@ -68,6 +69,24 @@ class Worker:
                 self._compute(generator, job, arrived)
             except LocalcoderError as error:
                 self._send(job["id"], error=[error.what, error.todo, error.exit_code])
+
+    def _load(self, job: dict[str, Any]) -> None:
+        """Check the processor, then import native code: an instruction that is missing would kill the process."""
+        if missing := cpu_features_missing():
+            raise LocalcoderError(
+                f"This processor lacks {', '.join(missing)}, which llama.cpp was built with.",
+                f"Rebuild it here: {REBUILD}",
+            )
+        try:
+            from localcoder.engine.generate import Generator
+            from localcoder.engine.llama import Llama
+        except (ImportError, OSError, RuntimeError) as error:
+            raise LocalcoderError(f"llama-cpp-python cannot be loaded: {error}.", f"Rebuild it: {REBUILD}") from None
+        options = _load_options(job["options"])
+        llama = Llama(options)
+        self._generator = Generator(llama, _snapshots(llama, options))
+        self._llama = llama
+        self._send(job["id"], ok=asdict(llama.info))
 
     def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
         job_id = job["id"]
@@ -118,6 +137,8 @@ class Worker:
         return self._llama, self._generator
 
     def _answer(self, message: dict[str, Any]) -> list[Any]:
+        if message["op"] == "ping":
+            return []
         llama, generator = self._loaded()
         if message["op"] == "tokenize":
             return [llama.tokenize(text) for text in message["texts"]]
@@ -141,6 +162,8 @@ def _snapshots(llama: Llama, options: LoadOptions) -> SnapshotStore | None:
 
 
 def _load_options(fields: dict[str, Any]) -> LoadOptions:
+    from localcoder.engine.llama import LoadOptions
+
     loras = tuple(Lora(**lora) for lora in fields.pop("loras"))
     return LoadOptions(**fields, loras=loras)
 

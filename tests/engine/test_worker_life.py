@@ -1,0 +1,142 @@
+"""The worker's life: killed, stopped or idle, nothing is lost but one request, and nothing is left behind."""
+
+import asyncio
+import itertools
+import signal
+
+import psutil
+import pytest
+
+from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
+from localcoder.engine.local import LocalEngine
+from localcoder.errors import LocalcoderError
+from tests.engine.test_local import CODE, children, generate
+
+KILLS = 100
+
+
+def kill(number):
+    for child in children():
+        child.send_signal(number)
+
+
+async def endless(engine):
+    bias = tuple((i, -1e9) for i in (await engine.info()).end_ids)
+    return Sampling(logit_bias=bias)
+
+
+async def test_killed_at_every_stage_a_hundred_times(demo_model):
+    """Loading, idle, reading, writing; then the next request works, and no child, fd or task is left."""
+    process = psutil.Process()
+    engine = LocalEngine(demo_model)
+    ids = (await engine.tokenize([CODE * 4]))[0]
+    sampling = await endless(engine)
+    signals = itertools.cycle([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGTERM])
+    fds = tasks = None
+    for i, (stage, number) in enumerate(zip(itertools.cycle(["load", "idle", "read", "write"]), signals, strict=False)):
+        if i == KILLS:
+            break
+        if stage == "load":
+            kill(number)
+            loading = asyncio.create_task(engine.tokenize(["x"]))
+            await asyncio.sleep(0.05)
+            kill(number)
+            with pytest.raises(LocalcoderError) as caught:
+                await loading
+                await engine.tokenize(["x"])
+            assert "\n" not in caught.value.what
+        elif stage == "idle":
+            await engine.tokenize(["x"])
+            kill(number)
+        else:
+            wanted = Progress if stage == "read" else Token
+            with pytest.raises(LocalcoderError) as caught:
+                async for event in engine.generate(Request(ids, 100_000, sampling)):
+                    if isinstance(event, wanted):
+                        kill(number)
+            assert "\n" not in caught.value.what and caught.value.todo
+        if i == 8:
+            await asyncio.sleep(0.2)
+            fds, tasks = process.num_fds(), len(asyncio.all_tasks())
+    for _ in range(2):
+        # A worker that was killed while it was idle may be noticed by the request that follows.
+        try:
+            _, finished = await generate(engine, Request(ids, 3, sampling))
+            break
+        except LocalcoderError:
+            continue
+    assert finished.stats.tokens_generated == 3
+    await engine.close()
+    await asyncio.sleep(0.2)
+    assert not children()
+    assert process.num_fds() <= fds
+    assert len(asyncio.all_tasks()) <= tasks
+
+
+async def test_a_stopped_worker_is_noticed_and_ended(demo_model):
+    engine = LocalEngine(demo_model, hang_s=0.5)
+    sampling = await endless(engine)
+    ids = (await engine.tokenize([CODE]))[0]
+    async with asyncio.timeout(10):
+        with pytest.raises(LocalcoderError, match="hung"):
+            async for event in engine.generate(Request(ids, 100_000, sampling)):
+                if isinstance(event, Token) and event.id >= 0:
+                    kill(signal.SIGSTOP)
+    _, finished = await generate(engine, Request(ids, 3))
+    assert finished.stats.tokens_read == len(ids)
+    await engine.close()
+    assert not children()
+
+
+async def test_an_idle_worker_is_unloaded_and_comes_back(demo_model):
+    engine = LocalEngine(demo_model, idle_s=0.3)
+    ids = (await engine.tokenize([CODE]))[0]
+    await generate(engine, Request(ids, 3))
+    async with asyncio.timeout(10):
+        while children():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    _, finished = await generate(engine, Request(ids, 3))
+    assert finished.stats.tokens_read == len(ids)
+    await engine.close()
+
+
+async def test_late_tokens_of_a_cancelled_request_reach_nobody(engine):
+    sampling = await endless(engine)
+    ids = (await engine.tokenize([CODE]))[0]
+    for _ in range(20):
+        events = engine.generate(Request(ids, 100_000, sampling))
+        async for event in events:
+            if isinstance(event, Token):
+                break
+        await events.aclose()
+        tokens, finished = await generate(engine, Request(ids, 2))
+        assert len([t for t in tokens if t.id >= 0]) == finished.stats.tokens_generated <= 2
+
+
+async def test_cancel_in_the_middle_of_reading(engine):
+    ids = (await engine.tokenize([CODE * 60]))[0]
+    assert len(ids) > 3000
+    loop = asyncio.get_running_loop()
+    async for event in engine.generate(Request(ids, 5)):
+        if isinstance(event, Progress) and event.done < len(ids):
+            asked = loop.time()
+            await engine.cancel()
+        if isinstance(event, Finished):
+            assert event.reason == "cancelled"
+            assert loop.time() - asked < 1.0
+            assert event.stats.tokens_read < len(ids)
+
+
+async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model, monkeypatch):
+    """A fake /proc/cpuinfo through the one function that reads it, in the worker's own process."""
+    from localcoder import hardware
+    from localcoder.engine.worker import Worker
+
+    monkeypatch.setattr(hardware, "_cpu_flags", lambda: {"sse"})
+    missing = hardware.cpu_features_missing()
+    if not missing:
+        pytest.skip("llama.cpp is built without any such instruction here")
+    monkeypatch.setattr("localcoder.engine.worker.cpu_features_missing", lambda: missing)
+    with pytest.raises(LocalcoderError, match=r"lacks .*avx") as caught:
+        Worker(None, None)._load({"id": 1, "options": {}})
+    assert "pip install --force-reinstall" in caught.value.todo
