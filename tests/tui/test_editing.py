@@ -239,3 +239,12 @@ async def test_white_space_alone_is_not_suggested() -> None:
         await pilot.press("f5")
         await until(pilot, lambda: "nothing to add here" in screen_text(app))
         assert ghost_text(app) == ""
+
+
+async def test_mixed_line_endings_are_kept_shown_and_said() -> None:
+    app = make_app(FakeEngine(), "a\r\nb\n")
+    async with app.run_test(size=(120, 20), notifications=True) as pilot:
+        await until(pilot, lambda: "ends its lines in two ways" in screen_text(app))
+        assert "a␍" in screen_text(app)
+        await pilot.press("x")
+        assert edit_screen(app).editor.text == "xa\r\nb\n"

@@ -91,6 +91,8 @@ class EditScreen(FileActions):
         self._show_place()
         self.editor.focus()
         self.start_watching()
+        for buffer in self.buffers:
+            self.warn_about(buffer)
         self.keep_soon()
         begin = self._completing.ask if self._ask_at_once else self._completing.read_ahead
         self.call_after_refresh(begin, self.editor)

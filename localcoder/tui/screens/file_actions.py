@@ -15,6 +15,7 @@ from localcoder.tui.buffer import Buffer
 from localcoder.tui.files import TextFile, read_text_file, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose, PickOne
 from localcoder.tui.session import SavedBuffer, Session
+from localcoder.tui.text.lines import has_mixed_newlines
 
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
@@ -67,7 +68,18 @@ class FileActions(Screen[None]):
         buffer = self.make_buffer(content, path)
         await self.query_one(ContentSwitcher).mount(buffer.editor)
         self.show_buffer(buffer)
+        self.warn_about(buffer)
         return buffer
+
+    def warn_about(self, buffer: Buffer) -> None:
+        """Say what is unusual about a file that was just opened."""
+        if has_mixed_newlines(buffer.saved.text):
+            self.notify(
+                f"{buffer.name} ends its lines in two ways, \\n and \\r\\n. Both are kept; ␍ marks the second.",
+                severity="warning",
+                timeout=8,
+                markup=False,
+            )
 
     def show_buffer(self, buffer: Buffer) -> None:
         self.query_one(ContentSwitcher).current = buffer.editor.id

@@ -127,7 +127,10 @@ class Highlighter:
             for name, nodes in captures.items():
                 kind = KINDS.get(name.partition(".")[0])
                 if kind is not None:
-                    captured.extend((node.start_byte, -node.end_byte, pattern, kind, node) for node in nodes)
+                    # Words like `in` and `or` are operators to some queries; people read them as keywords.
+                    captured.extend(
+                        (node.start_byte, -node.end_byte, pattern, _kind_of_word(kind, node), node) for node in nodes
+                    )
         # Of two captures of one node, the later pattern is the more special one.
         captured.sort(key=lambda item: item[:3])
         rows: dict[int, list[Span]] = {}
@@ -142,6 +145,10 @@ class Highlighter:
 
     def _encoded(self, first: int, last: int) -> list[bytes]:
         return [line.encode("utf-8", "replace") for line in self._lines[first:last]]
+
+
+def _kind_of_word(kind: str, node: Node) -> str:
+    return "keyword" if kind == "operator" and node.type.replace(" ", "").isalpha() and not node.is_named else kind
 
 
 def _extent(pieces: Sequence[str]) -> tuple[int, int, int]:

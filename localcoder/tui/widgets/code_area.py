@@ -230,9 +230,13 @@ class CodeArea(TextArea):
     def _component(self, name: str) -> Style:
         style = self._syntax_styles.get(name)
         if style is None:
-            # Without a name: the plain colour, for what stands inside something coloured.
-            made = self.get_component_rich_style(name, partial=True) if name else Style(color=self.rich_style.color)
-            style = self._syntax_styles[name] = made
+            # A colour with an opacity is mixed with the background; the background itself is left to the row. Without
+            # a name: the plain colour, for what stands inside something coloured.
+            full = self.get_component_rich_style(name) if name else self.rich_style
+            style = Style(color=full.color, bold=full.bold, italic=full.italic, underline=full.underline)
+            if name == "code--match":
+                style += Style(bgcolor=full.bgcolor)
+            self._syntax_styles[name] = style
         return style
 
     def _finish_row(self, line: Text, *, number: int | None, is_current: bool) -> Strip:
@@ -246,7 +250,10 @@ class CodeArea(TextArea):
             strip = strip.crop(self.scroll_offset.x, self.scroll_offset.x + width)
         elif strip.cell_length > width:
             strip = strip.crop(0, width)
-        strip = strip.extend_cell_length(width, theme.cursor_line_style if is_current else base)
+        if is_current and theme.cursor_line_style:
+            strip = strip.extend_cell_length(width).apply_style(theme.cursor_line_style)
+        else:
+            strip = strip.extend_cell_length(width, base)
         if gutter_width:
             label = "" if number is None else str(number + self.line_number_start)
             style = theme.cursor_line_gutter_style if is_current else theme.gutter_style
