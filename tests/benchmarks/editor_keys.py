@@ -8,8 +8,10 @@ Prints the median and the 95th percentile in milliseconds, and what the first op
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -72,4 +74,6 @@ async def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main([int(size) for size in sys.argv[1:]] or [10, 100, 1024]))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
+        asyncio.run(main([int(size) for size in sys.argv[1:]] or [10, 100, 1024]))

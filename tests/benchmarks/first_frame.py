@@ -5,6 +5,7 @@ python -m tests.benchmarks.first_frame [RUNS]
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from tests.tui.terminal import terminal
 def main(runs: int) -> None:
     times = []
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder
         path = Path(folder) / "file.py"
         path.write_text("first_line = 1\n" * 200, encoding="utf-8")
         for _ in range(runs):

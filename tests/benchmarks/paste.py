@@ -5,6 +5,7 @@ python -m tests.benchmarks.paste [KILOBYTES …]
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from tests.tui.terminal import terminal
 def main(sizes: list[int]) -> None:
     for kilobytes in sizes:
         text = text_of(kilobytes)
+        os.environ["XDG_STATE_HOME"] = tempfile.gettempdir()
         with tempfile.TemporaryDirectory() as folder, terminal(str(Path(folder) / "new.py")) as term:
             term.until("Type or paste")
             term.pump(1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import SupportsIndex, overload
 
 from textual.document._wrapped_document import WrappedDocument
@@ -80,3 +81,8 @@ class DrawableWrapping(WrappedDocument):
     @property
     def height(self) -> int:
         return len(self._offset_to_line_info)
+
+    def get_sections(self, line_index: int) -> list[str]:
+        line = self.document[line_index]
+        cuts = [0, *self.get_offsets(line_index), len(line)]
+        return [line[start:end] for start, end in pairwise(cuts)]

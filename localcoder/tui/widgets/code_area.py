@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +26,7 @@ from localcoder.tui.text.search import Match
 
 _UNDO_STEPS = 10_000
 _BRACKET_SEARCH_ROWS = 500
+_BRACKET_SEARCH_CHARACTERS = 20_000
 _SYNTAX = (
     "attribute", "constant", "string", "comment", "type", "number", "function", "keyword", "property", "tag",
     "heading", "link", "operator",
@@ -180,48 +181,60 @@ class CodeArea(TextArea):
         )
 
     def _document_row(self, line_index: int, section: int) -> Strip:
-        line = self._styled_line(line_index, has_cursor=True)
         offsets = self.wrapped_document.get_offsets(line_index)
+        first = offsets[section - 1] if section else 0
+        last = offsets[section] if section < len(offsets) else None
+        line = self._styled_line(line_index, has_cursor=True, first=first, last=last)
         tab_widths = [width for width in self.wrapped_document.get_tab_widths(line_index) if width]
-        if offsets:
-            sections = line.divide(offsets)
-            passed = sum(part.plain.count("\t") for part in sections[:section])
-            line = sections[section]
-            tab_widths = tab_widths[passed : passed + line.plain.count("\t")]
+        if tab_widths:
+            passed = self.document[line_index].count("\t", 0, first)
+            line = expand_text_tabs_from_widths(line, tab_widths[passed : passed + line.plain.count("\t")])
         return self._finish_row(
-            expand_text_tabs_from_widths(line, tab_widths),
+            line,
             number=line_index if section == 0 else None,
             is_current=self.selection.end[0] == line_index,
         )
 
-    def _styled_line(self, index: int, *, has_cursor: bool, is_current: bool = True) -> Text:
-        """A line of the document with its colours, one cell longer for a cursor at its end."""
+    def _styled_line(
+        self, index: int, *, has_cursor: bool, is_current: bool = True, first: int = 0, last: int | None = None
+    ) -> Text:
+        """Columns `first` to `last` of a line with their colours; up to the end of the line, one cell more for a
+        cursor there. What lies outside costs nothing: a line can have a million characters."""
         theme = self._theme
-        plain = drawable(self.document[index])
-        line = Text(plain + " ", end="", no_wrap=True)
+        whole = self.document[index]
+        length = len(whole)
+        line = Text(drawable(whole[first:last]) + ("" if last is not None else " "), end="", no_wrap=True)
+        stop = first + len(line.plain)
+
+        def put(style: Style | None, start: int, end: int) -> None:
+            if style and start < stop and end > first:
+                line.stylize(style, max(start - first, 0), min(end, stop) - first)
+
         selection = self.selection
         row, column = selection.end
-        if row == index and is_current and theme.cursor_line_style:
-            line.stylize(theme.cursor_line_style)
+        if row == index and is_current:
+            put(theme.cursor_line_style, first, stop)
         for start, end, kind in self._spans.get(index, ()):
-            line.stylize(self._syntax_style(kind), start, end)
+            put(self._syntax_style(kind), start, end)
         for start, end in self._matches.get(index, ()):
-            line.stylize(self._component("code--match"), start, end)
-        if not selection.is_empty and theme.selection_style:
+            put(self._component("code--match"), start, end)
+        if not selection.is_empty:
             top, bottom = sorted(selection)
             if top[0] <= index <= bottom[0]:
-                start = top[1] if index == top[0] else 0
                 # The space at the end shows that the newline is selected too.
-                end = bottom[1] if index == bottom[0] else len(plain) + 1
-                line.stylize(theme.selection_style, start, end)
+                put(
+                    theme.selection_style,
+                    top[1] if index == top[0] else 0,
+                    bottom[1] if index == bottom[0] else length + 1,
+                )
         match = self._matching_bracket_location
-        if match and selection.is_empty and theme.bracket_matching_style:
+        if match and selection.is_empty:
             if row == index:
-                line.stylize(theme.bracket_matching_style, column, column + 1)
+                put(theme.bracket_matching_style, column, column + 1)
             if match[0] == index:
-                line.stylize(theme.bracket_matching_style, match[1], match[1] + 1)
-        if has_cursor and row == index and self._draw_cursor and theme.cursor_style:
-            line.stylize(theme.cursor_style, column, column + 1)
+                put(theme.bracket_matching_style, match[1], match[1] + 1)
+        if has_cursor and row == index and self._draw_cursor:
+            put(theme.cursor_style, column, column + 1)
         return line
 
     def _syntax_style(self, kind: str) -> Style:
@@ -270,8 +283,10 @@ class CodeArea(TextArea):
     def _yield_character_locations(self, start: Location) -> Iterable[tuple[str, Location]]:
         # Textual looks through the whole text, at each move of the cursor, for a bracket that may have no partner.
         last = start[0] + _BRACKET_SEARCH_ROWS
-        return takewhile(lambda item: item[1][0] <= last, super()._yield_character_locations(start))
+        found = takewhile(lambda item: item[1][0] <= last, super()._yield_character_locations(start))
+        return islice(found, _BRACKET_SEARCH_CHARACTERS)
 
     def _yield_character_locations_reverse(self, start: Location) -> Iterable[tuple[str, Location]]:
         first = start[0] - _BRACKET_SEARCH_ROWS
-        return takewhile(lambda item: item[1][0] >= first, super()._yield_character_locations_reverse(start))
+        found = takewhile(lambda item: item[1][0] >= first, super()._yield_character_locations_reverse(start))
+        return islice(found, _BRACKET_SEARCH_CHARACTERS)
