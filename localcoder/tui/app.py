@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.screen import Screen
 from localcoder import settings
 from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
+from localcoder.tui import clipboard
 from localcoder.tui.commands import COMMANDS, Command, bindings, check_keymap, keys_of
 from localcoder.tui.engines import EngineFactory, EngineHost
 from localcoder.tui.model_job import ModelJob
@@ -139,6 +141,16 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     async def on_unmount(self) -> None:
         self.model_job.stop()
         await self.engines.close()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """What Textual's widgets copy and cut goes the same ways as what our commands copy."""
+        self.keep_for_paste(text)
+        with suppress(LocalcoderError):
+            clipboard.copy(text, self.write_terminal)
+
+    def keep_for_paste(self, text: str) -> None:
+        """Paste gives this where no system clipboard can be read."""
+        self._clipboard = text
 
     def write_terminal(self, sequence: str) -> None:
         """Send an escape sequence that draws nothing."""

@@ -31,6 +31,16 @@ def copy(text: str, write_terminal: Callable[[str], None] | None = None) -> str:
     return _to_file(text)
 
 
+def paste() -> str | None:
+    """The system clipboard's text; None when there is none, or no program that reads it."""
+    import pyperclip
+
+    try:
+        return pyperclip.paste() or None
+    except (pyperclip.PyperclipException, OSError, UnicodeError):
+        return None
+
+
 def osc52(text: str) -> str:
     """The escape sequence that asks a terminal to put `text` on its clipboard, wrapped for tmux and screen."""
     sequence = f"\x1b]52;c;{base64.b64encode(text.encode('utf-8', 'replace')).decode()}\x07"

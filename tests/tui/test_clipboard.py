@@ -14,6 +14,7 @@ from tests.tui.fake_engine import FakeEngine
 @pytest.fixture
 def no_system_clipboard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clipboard, "_to_system", lambda text, write: None)
+    monkeypatch.setattr(clipboard, "paste", lambda: None)
 
 
 def test_the_system_clipboard_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +59,15 @@ async def test_the_completion_alone_can_be_copied(no_system_clipboard: None, own
         assert copied.read_text() == "answer"
         await pilot.press("alt+b")
         await until(pilot, lambda: copied.read_text() == "answertext\n")
+
+
+async def test_what_was_cut_or_copied_here_can_be_pasted(no_system_clipboard: None) -> None:
+    app = make_app(FakeEngine(), "one\ntwo\n")
+    async with app.run_test() as pilot:
+        await pilot.press("f6", "shift+end", "ctrl+x", "ctrl+end", "ctrl+v")
+        assert edit_screen(app).editor.text == "\ntwo\none"
+        await pilot.press("ctrl+home", "ctrl+a", "ctrl+c", "ctrl+end", "ctrl+v")
+        assert edit_screen(app).editor.text == "\ntwo\none" * 2
 
 
 async def test_after_the_worker_was_killed_the_next_request_works(demo_model: Path) -> None:

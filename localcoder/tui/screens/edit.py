@@ -257,6 +257,7 @@ class EditScreen(FileActions):
             self._copy("the completion", last.text)
 
     def _copy(self, what: str, text: str) -> None:
+        self.app.keep_for_paste(text)
         try:
             where = clipboard.copy(text, self.app.write_terminal)
         except LocalcoderError as error:

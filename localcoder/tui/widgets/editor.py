@@ -14,6 +14,7 @@ from textual.document._edit import Edit
 from textual.message import Message
 
 from localcoder.completion.document import Document
+from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.text import typing_aids
 from localcoder.tui.text.ghost import Ghost
@@ -209,6 +210,16 @@ class Editor(GhostArea):
             self._delete_via_keyboard((row, column - 1), (row, column + 1))
         else:
             super().action_delete_left()
+
+    def action_paste(self) -> None:
+        """Insert what was copied last, here or in another program."""
+        text = clipboard.paste() or self.app.clipboard
+        if text and (result := self._replace_via_keyboard(text, *self.selection)):
+            self.move_cursor(result.end_location)
+            self.post_message(self.Pasted(self))
+
+    def action_go_to_edge(self, is_end: bool) -> None:
+        self.move_cursor(self.document.end if is_end else self.document.start)
 
     async def _on_paste(self, event: events.Paste) -> None:
         self.call_later(lambda: self.post_message(self.Pasted(self)))
