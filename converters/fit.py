@@ -1,10 +1,13 @@
 """A type for each tensor, so that the whole is within a size and the quantization error is the least.
 
-The error of a tensor in a type is Σ w·(x − x̂)², with w the importance of x's column (1 without a matrix, and for
-tensors that it says nothing of). It is measured on a sample of rows, all of them in a small model. The choice is then a
-multiple-choice knapsack: one type for each tensor, sizes under the budget. It is solved by dynamic programming over
-bytes (Kellerer, Pferschy, Pisinger: Knapsack Problems, 2004, chapter 11.5), exactly while sizes are counted in their
-common divisor, and to within a thousandth of the budget where that would be too many states.
+The error of a tensor in a type is Σ w·(x − x̂)², with w the importance of x's column, in units of the tensor's mean (1
+without a matrix). Without that unit, tensors with small inputs would lose all their bits although the layers after them
+depend on them as much: on a trained model, that costs more than the matrix gains. The error is measured on a sample of
+rows, all of them in a small model.
+
+The choice is then a multiple-choice knapsack: one type for each tensor, sizes under the budget. It is solved by dynamic
+programming over bytes (Kellerer, Pferschy, Pisinger: Knapsack Problems, 2004, chapter 11.5), exactly while sizes are
+counted in their common divisor, and to within a thousandth of the budget where that would be too many states.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ TYPES_WITH_IMATRIX = ("IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS")
 SAMPLE_VALUES = 1 << 18
 """Values measured of a tensor, in models larger than `SMALL_VALUES`."""
 
-SMALL_VALUES = 1 << 25
+SMALL_VALUES = 1 << 23
 _STATES = 1 << 19
 
 Errors = Mapping[tuple[str, str], float]
@@ -86,7 +89,7 @@ def measure(
             with shards.open(shard) as path, Reader(path) as reader:
                 for name in (n for n in types if model.sources[n].shard == shard):
                     source = model.sources[name]
-                    columns = columns_of(weights, name, source.shape[1])
+                    columns = _relative(columns_of(weights, name, source.shape[1]))
                     for first, rows in _sampled(source, small):
                         values = read_rows(reader, source, first, rows).copy()
                         jobs = [(t, executor.submit(_error, t, values, columns)) for t in types[name]]
@@ -188,6 +191,12 @@ def _sampled(source: SourceTensor, whole: bool) -> list[tuple[int, int]]:
         step = max(1, (1 << 18) // columns)
         return [(first, min(step, rows - first)) for first in range(0, rows, step)]
     return [((rows - wanted // 8) * k // 7, wanted // 8) for k in range(8)]
+
+
+def _relative(weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
+    if weights is None or not weights.mean() > 0:
+        return None
+    return weights / weights.mean()
 
 
 def _error(type_name: str, values: npt.NDArray[np.float32], weights: npt.NDArray[np.float32] | None) -> float:

@@ -84,6 +84,20 @@ def test_a_fit_is_at_most_as_large_and_no_worse(name: str, mini: Path, tmp_path:
     assert read_gguf(output.files[0].path).get("general.file_type") == 1024
 
 
+@pytest.mark.parametrize("imatrix", [False, True])
+def test_a_fit_on_trained_and_on_random_weights(imatrix: bool, shared: Path, make_tiny: Any, tmp_path: Path) -> None:
+    checkpoint = make_tiny("tiny") if imatrix else shared / "nano"
+    matrix = shared / "golden" / "tiny-imatrix.gguf" if imatrix else None
+    model, plain = prepared(checkpoint, tmp_path, "Q4_K_M", imatrix=matrix)
+    size = plain.plan.outputs[0].size_bytes
+    _, fitted = prepared(checkpoint, tmp_path, fit_bytes=size, imatrix=matrix)
+    recipe = {tensor.name: tensor.type for tensor in plain.plan.files[0].tensors}
+    types = {tensor.name: tensor.type for tensor in fitted.plan.files[0].tensors}
+    assert fitted.plan.outputs[0].size_bytes <= size
+    assert total_error(types, fitted.errors) < 0.9 * total_error(recipe, fitted.errors)
+    assert model.shape.layers in (4, 6)
+
+
 def test_bits_a_weight(mini: Path, tmp_path: Path) -> None:
     model, found = prepared(mini, tmp_path, bpw=5.0)
     weights = sum(int(np.prod(source.shape)) for source in model.sources.values())
