@@ -37,6 +37,10 @@ class Settings:
     """Seconds in which a suggestion should begin: what cannot be read in that time is read in the background."""
     temperature: float = 0.0
     """0 always gives the likeliest text; up to about 1, alternatives vary more."""
+    adapter: str = ""
+    """A LoRA adapter on top of the model: FILE.gguf, or FILE.gguf:SCALE. Empty: none."""
+    adapter_on: bool = True
+    """Use the adapter, or leave it out."""
     theme: str = "textual-dark"
     """Colours of the app."""
     soft_wrap: bool = True

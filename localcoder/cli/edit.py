@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from localcoder.engine.api import Engine
+from localcoder.settings import Settings
 
 
 @click.command(
@@ -21,20 +22,22 @@ def command(file: Path | None = None, model: str | None = None) -> None:
 
     chosen = settings.load()
     start = begin(file, restore=chosen.restore_session)
-    LocalcoderApp(
-        _make_engine,
+    app = LocalcoderApp(
+        lambda name: _make_engine(name, app.settings),
         start.buffers,
         active=start.active,
         model=model or start.model,
         chosen=chosen,
         notice=start.notice,
         ask_at_once=start.is_first,
-    ).run()
+    )
+    app.run()
 
 
-def _make_engine(model: str | None) -> Engine:
+def _make_engine(model: str | None, settings: Settings) -> Engine:
+    from localcoder.cli.complete import read_lora
     from localcoder.engine.local import LocalEngine
     from localcoder.models.store import resolve
-    from localcoder.paths import snapshots_dir
 
-    return LocalEngine(resolve(model), snapshots_dir=snapshots_dir())
+    loras = [read_lora(settings.adapter)] if settings.adapter and settings.adapter_on else []
+    return LocalEngine(resolve(model), loras=loras)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -277,15 +277,31 @@ class EditScreen(FileActions):
     async def action_models(self) -> None:
         model = await self.app.push_screen_wait(ModelsScreen())
         if model is not None:
-            self._completing.stop()
-            self.editor.clear_ghost()
-            await self.app.engines.switch(model)
-            self._show_model()
-            try:
-                self.app.change_setting("model", model)
-            except LocalcoderError as error:
-                self.show_error(error)
-            self._completing.read_ahead(self.editor)
+            await self._use(model, {"model": model})
+
+    @work(group="models", exclusive=True)
+    async def action_toggle_adapter(self) -> None:
+        settings = self.app.settings
+        changes: dict[str, object] = {"adapter_on": not settings.adapter_on}
+        if not settings.adapter:
+            answer = await self.app.push_screen_wait(AskLine("LoRA adapter: FILE.gguf, or FILE.gguf:SCALE"))
+            if answer is None:
+                return
+            changes = {"adapter": answer, "adapter_on": True}
+        await self._use(self.app.engines.model, changes)
+
+    async def _use(self, model: str | None, changes: Mapping[str, object]) -> None:
+        """Load another model, or the same one anew, with these settings changed."""
+        self._completing.stop()
+        self.editor.clear_ghost()
+        try:
+            for name, value in changes.items():
+                self.app.change_setting(name, value)
+        except LocalcoderError as error:
+            self.show_error(error)
+        await self.app.engines.switch(model)
+        self._show_model()
+        self._completing.read_ahead(self.editor)
 
     # --- What is shown
 
@@ -298,7 +314,9 @@ class EditScreen(FileActions):
             speeds.remember(Path(info.path), completion.stats.tokens_per_s)
 
     def _show_model(self) -> None:
-        self.query_one(TitleBar).show_model(self.app.engines.info, self.app.engines.model)
+        settings = self.app.settings
+        adapter = Path(settings.adapter).name if settings.adapter_on else ""
+        self.query_one(TitleBar).show_model(self.app.engines.info, self.app.engines.model, adapter)
 
     def _show_file(self) -> None:
         names = [f"{buffer.name} ●" if buffer.is_modified else buffer.name for buffer in self.buffers]

@@ -32,8 +32,9 @@ class TitleBar(Horizontal):
                 text.append(f"  {name}", "dim")
         self.query_one("#file", Static).update(text)
 
-    def show_model(self, info: ModelInfo | None, wanted: str | None) -> None:
-        label = model_label(info, wanted)
+    def show_model(self, info: ModelInfo | None, wanted: str | None, adapter: str = "") -> None:
+        """`wanted` is shown until the model is loaded."""
+        label = model_label(info, wanted) + (f" + {adapter}" if adapter else "")
         is_demo = info is not None and info.is_demo
         model = self.query_one("#model", Static)
         model.update(f"{label} · demonstration model, F2 gets a real one" if is_demo else label)
