@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from converters.errors import ConvertError
+
 if TYPE_CHECKING:
     from localcoder.evaluate.calibrate import Calibration, CalibrationProgress
 
@@ -52,7 +54,9 @@ def command(
     from converters.output import write_whole
     from localcoder.evaluate.calibrate import FORMS, calibrate, find_sources
 
-    read_gguf(model)
+    file = read_gguf(model)
+    if file.complete_bytes > file.file_bytes or file.get("general.architecture") != "starcoder2":
+        raise ConvertError(f"{model} is not a whole StarCoder2 model.", "See `localcoder inspect`.", exit_code=2)
     texts += more
     if output.exists() and any(path.exists() and path.samefile(output) for path in (model, *texts)):
         raise click.BadParameter(f"{output} is an input.", param_hint="-o")

@@ -73,6 +73,14 @@ def test_no_code(text: str, demo_model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x.gguf").exists()
 
 
+def test_a_model_that_is_cut_off(demo_model: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(demo_model.read_bytes()[:-50_000])
+    done = localcoder("calibrate", cut, "--text", __file__, "-o", tmp_path / "x.gguf")
+    assert done.returncode == 2
+    assert "not a whole StarCoder2 model" in done.stderr
+
+
 def test_sources_are_code_and_nothing_hidden(tmp_path: Path) -> None:
     for name in ("a.py", "b/c.rs", ".git/x.py", "node_modules/y.js", "pic.png", "empty.py", "blob.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
