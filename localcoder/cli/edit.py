@@ -38,6 +38,7 @@ def _make_engine(model: str | None, settings: Settings) -> Engine:
     from localcoder.cli.complete import read_lora
     from localcoder.engine.local import LocalEngine
     from localcoder.models.store import resolve
+    from localcoder.paths import snapshots_dir
 
     loras = [read_lora(settings.adapter)] if settings.adapter and settings.adapter_on else []
-    return LocalEngine(resolve(model), loras=loras)
+    return LocalEngine(resolve(model), loras=loras, snapshots_dir=snapshots_dir())

@@ -100,6 +100,11 @@ class Completing:
         if self.is_automatic:
             self._timer = self._owner.set_timer(self._pause.seconds, lambda: self._pause_ended(editor))
 
+    def moved(self, editor: Editor) -> None:
+        """The cursor moved: what is still being read for the place where it was is of no use here."""
+        if self.is_running and editor.ghost is None and not self._is_at_cursor(editor):
+            self.stop()
+
     def read_ahead(self, editor: Editor) -> None:
         """Load the model, and read what stands around the cursor, before anyone asks."""
         self._owner.run_worker(self._warm(editor), group=_READING, exclusive=True, exit_on_error=False)
@@ -126,6 +131,12 @@ class Completing:
         self._timer = None
         if editor.has_focus and editor.selection.is_empty and not editor.is_blank:
             self.ask(editor)
+
+    def _is_at_cursor(self, editor: Editor) -> bool:
+        if self._place is None:
+            return False
+        owner, document = self._place
+        return owner is editor and editor.document.index_of(editor.cursor_location) == document.cursor
 
     def _is_at_place(self, editor: Editor) -> bool:
         if self._place is None or not self._found:

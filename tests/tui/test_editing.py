@@ -248,3 +248,16 @@ async def test_mixed_line_endings_are_kept_shown_and_said() -> None:
         assert "a␍" in screen_text(app)
         await pilot.press("x")
         assert edit_screen(app).editor.text == "xa\r\nb\n"
+
+
+async def test_moving_the_cursor_while_the_prompt_is_read_ends_that_too() -> None:
+    engine = FakeEngine(["answer"], reading_s=0.5)
+    app = make_app(engine, "one\ntwo\n")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f5")
+        await until(pilot, lambda: engine.requests)
+        await pilot.press("down")
+        await pilot.pause(0.8)
+        assert ghost_text(app) == ""
+        assert engine.cancelled

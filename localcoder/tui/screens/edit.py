@@ -147,6 +147,7 @@ class EditScreen(FileActions):
     @on(TextArea.SelectionChanged)
     def _moved(self) -> None:
         if self._is_ready:
+            self._completing.moved(self.editor)
             self._show_place()
 
     @on(FindBar.Changed)
