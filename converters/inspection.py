@@ -103,7 +103,7 @@ def inspect(path: Path, *, data: bool = True) -> Generator[Progress, None, Inspe
         file = read_gguf(path)
     except ConvertError as error:
         return Inspection(path, None, (Problem("header", error.what.removeprefix(f"{path}: ")),))
-    problems = list(metadata_problems(file))
+    problems = [*metadata_problems(file), *_misplaced_tensors(file)]
     if file.complete_bytes > file.file_bytes:
         missing = file.complete_bytes - file.file_bytes
         problems.append(Problem("truncated", f"the data are cut off: {missing:,} bytes are missing"))
@@ -169,6 +169,16 @@ def _missing_tensors(file: GgufFile) -> Iterator[Problem]:
     wanted += [f"blk.{i}.{part}.weight" for i in range(layers) for part in parts]
     if missing := [name for name in wanted if name not in names]:
         yield Problem("tensors", f"{len(missing)} tensors are missing, {missing[0]} the first")
+
+
+def _misplaced_tensors(file: GgufFile) -> Iterator[Problem]:
+    """Tensors must follow each other without a gap: llama.cpp refuses a file where one does not."""
+    expected = file.data_offset
+    for tensor in file.tensors:
+        if tensor.offset != expected:
+            yield Problem("offsets", f"{tensor.name} is not where the tensor before it ends")
+            return
+        expected += -(-tensor.size_bytes // file.alignment) * file.alignment
 
 
 def _data_problems(file: GgufFile) -> Generator[Progress, None, list[Problem]]:

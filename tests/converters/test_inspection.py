@@ -153,6 +153,16 @@ def test_data_problems(model: Path) -> None:
     assert codes(model) == {"header"}
 
 
+def test_a_tensor_in_another_place(model: Path) -> None:
+    data = bytearray(model.read_bytes())
+    name = b"blk.3.ffn_up.weight"
+    at = data.index(name) + len(name) + 4 + 2 * 8 + 4
+    offset = int.from_bytes(data[at : at + 8], "little")
+    data[at : at + 8] = (offset - 64).to_bytes(8, "little")
+    model.write_bytes(data)
+    assert "offsets" in codes(model)
+
+
 def test_an_output_is_no_input(model: Path) -> None:
     broken = model.with_name("broken.gguf")
     rewrite(model, broken, lambda values: values.update({"tokenizer.ggml.pre": None}))
