@@ -64,9 +64,8 @@ class Llama:
     def __init__(self, options: LoadOptions) -> None:
         path = Path(options.path)
         check_header(path)
-        self._errors: list[str] = []
-        self._log = lib.llama_log_callback(self._on_log)
-        lib.llama_log_set(self._log, ctypes.c_void_p(0))
+        _errors.clear()
+        lib.llama_log_set(_log_callback, ctypes.c_void_p(0))
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
         params.n_gpu_layers = options.n_gpu_layers
@@ -156,16 +155,9 @@ class Llama:
         scales = (ctypes.c_float * len(loras))(*(lora.scale for lora in loras))
         lib.llama_set_adapters_lora(self._context, adapters, len(loras), scales)
 
-    def _on_log(self, level: int, text: bytes, _: object) -> None:
-        if level in (_LOG_WARN, _LOG_ERROR):
-            line = text.decode("utf-8", "replace")
-            sys.stderr.write(line)
-            if level == _LOG_ERROR:
-                self._errors.append(line.strip())
-
     def _last_error(self) -> str:
         """The first error is the cause; those that follow only pass it on."""
-        line = self._errors[0] if self._errors else "no reason given"
+        line = _errors[0] if _errors else "no reason given"
         return line.split(": ", 1)[-1] if line.startswith(("llama_", "gguf_")) else line
 
     def _load_error(self, path: Path) -> LocalcoderError:
@@ -346,6 +338,19 @@ def _links(sampling: Sampling, n_vocab: int) -> Iterator[int]:
         yield lib.llama_sampler_init_min_p(sampling.min_p, 1)
     yield lib.llama_sampler_init_temp(sampling.temperature)
     yield lib.llama_sampler_init_dist(sampling.seed)
+
+
+_errors: list[str] = []
+
+
+@lib.llama_log_callback
+def _log_callback(level: int, text: bytes, _: object) -> None:
+    """llama.cpp has one log a process: warnings go to standard error, and errors are kept for whoever asks why."""
+    if level in (_LOG_WARN, _LOG_ERROR):
+        line = text.decode("utf-8", "replace")
+        sys.stderr.write(line)
+        if level == _LOG_ERROR:
+            _errors.append(line.strip())
 
 
 def log_probability(logits: np.ndarray, token: int) -> float:

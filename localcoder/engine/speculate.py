@@ -9,77 +9,73 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-NGRAM = 4
-"""Tokens that have to match before what followed them is taken for a draft."""
+NGRAMS = (6, 2)
+"""How many of the last tokens have to match before what followed them is taken for a draft; the longest counts."""
 BATCHES = (4, 16)
 """Tokens of a batch that verifies a draft: llama.cpp's kernels do well at these sizes."""
+_GUESSED_COST = {4: 2.5, 16: 6.0}
+"""Of a batch that was not timed yet, in single tokens, as seen on a CPU; its own time counts from then on."""
 _MEMORY = 0.95
-_LEAST_GAIN = 1.05
+_PRIOR = (3.0, 4.0)
+_LEAST_GAIN = 1.03
 
 
 class Lookup:
     """Every n-gram of a growing sequence of ids, and where it last ended."""
 
     def __init__(self, ids: Sequence[int]) -> None:
-        self._ids = list(ids)
+        self._ids: list[int] = []
         self._ends: dict[tuple[int, ...], int] = {}
-        for end in range(NGRAM, len(self._ids)):
-            self._ends[tuple(self._ids[end - NGRAM : end])] = end
+        for token in ids:
+            self.append(token)
 
     def append(self, token: int) -> None:
         # An n-gram is entered when something follows it, so that it never finds itself.
-        if len(self._ids) >= NGRAM:
-            self._ends[tuple(self._ids[-NGRAM:])] = len(self._ids)
+        for n in NGRAMS:
+            if len(self._ids) >= n:
+                self._ends[tuple(self._ids[-n:])] = len(self._ids)
         self._ids.append(token)
 
-    def draft(self, length: int) -> list[int]:
-        """Up to `length` ids that may come next; none when the last n-gram is new."""
-        end = self._ends.get(tuple(self._ids[-NGRAM:]))
-        return self._ids[end : end + length] if end is not None else []
+    def draft(self, length: int) -> tuple[int, list[int]]:
+        """(Tokens that matched, up to `length` ids that may come next); (0, []) when the last tokens are new."""
+        for n in NGRAMS:
+            if (end := self._ends.get(tuple(self._ids[-n:]))) is not None:
+                return n, self._ids[end : end + length]
+        return 0, []
 
 
 class Payoff:
     """Whether a draft pays, from the time that batches take and from how often drafts were right.
 
-    Times are seconds by batch size; a size that was not measured yet is taken from the next larger one.
+    Times are in seconds by batch size; how often drafted ids were right is counted by how many tokens matched.
     """
 
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
-        self._right, self._seen = 1.0, 2.0
+        self._counts: dict[int, tuple[float, float]] = {}
 
     def timed(self, size: int, seconds: float) -> None:
         before = self._seconds.get(size, seconds)
         self._seconds[size] = 0.7 * before + 0.3 * seconds
 
-    def observed(self, right: int, wrong: int) -> None:
-        """So many drafted ids were what came, and so many were not."""
-        for _ in range(right + wrong):
-            self._right *= _MEMORY
-            self._seen *= _MEMORY
-        self._right += right
-        self._seen += right + wrong
+    def observed(self, matched: int, *, right: bool) -> None:
+        """A drafted id, given that those before it were right, was what came or was not."""
+        hits, seen = self._counts.get(matched, _PRIOR)
+        self._counts[matched] = (hits * _MEMORY + right, seen * _MEMORY + 1)
 
-    @property
-    def chance(self) -> float:
-        """The probability that a drafted id is right, given that those before it were."""
-        return min(self._right / self._seen, 0.98)
-
-    def batch(self, available: int, largest: int) -> int:
-        """The size of the batch to verify in, 1 for none, given a draft of `available` ids."""
+    def batch(self, matched: int, available: int, largest: int) -> int:
+        """The size of the batch to verify in, 1 for none, for a draft of `available` ids after so many that matched."""
         single = self._seconds.get(1)
         if single is None:
             return 1
+        hits, seen = self._counts.get(matched, _PRIOR)
+        chance = min(hits / seen, 0.98)
         best, size = _LEAST_GAIN / single, 1
         for candidate in BATCHES:
-            seconds = self._time(candidate)
-            if seconds is None or candidate > largest or available < candidate - 1:
+            if candidate > largest or available < candidate - 1:
                 continue
-            expected = (1 - self.chance**candidate) / (1 - self.chance)
-            if expected / seconds > best:
-                best, size = expected / seconds, candidate
+            seconds = self._seconds.get(candidate, single * _GUESSED_COST[candidate])
+            tokens = (1 - chance**candidate) / (1 - chance)
+            if tokens / seconds > best:
+                best, size = tokens / seconds, candidate
         return size
-
-    def _time(self, size: int) -> float | None:
-        known = [measured for measured in self._seconds if measured >= size]
-        return self._seconds[min(known)] if known else None

@@ -1,0 +1,121 @@
+"""Generation against llama-bench on the same file and threads, with and without drafts, and how soon a cancel works.
+
+    python tests/benchmarks/generation.py MODEL.gguf --llama-bench path/to/llama-bench --rounds 5
+
+The two run in turns. For drafts the model is forced through a given text, the sampler's choice replaced by its next
+token: speed does not depend on whose choice it was. "repetitive" is a file whose second half repeats its first with
+small edits, "plain" is text that nothing before foretells.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from localcoder.engine.api import Request
+from localcoder.engine.generate import Generator
+from localcoder.engine.llama import Llama, LoadOptions
+from localcoder.hardware import default_threads
+
+FIELDS = ["name", "size", "owner", "colour", "weight", "price", "origin", "maker", "label", "place"]
+METHOD = """    def get_{0}(self):
+        value = self.values.get('{0}')
+        return value if value is not None else ''
+
+"""
+
+
+class Forced:
+    """Stands where the sampler does and gives the next token of a text."""
+
+    def __init__(self, ids):
+        self._ids = iter(ids)
+
+    def sample(self, index=-1):
+        return next(self._ids)
+
+    def close(self):
+        pass
+
+
+def forced(llama, generator, prompt, text, drafts):
+    """tokens/s of generating `text`, given as ids, after `prompt`."""
+    llama.sampler = lambda *args, **kwargs: Forced(text)
+    request = Request(tuple(prompt), len(text), drafts=drafts)
+    try:
+        events = dict(generator.generate(request, time.perf_counter(), lambda: False))
+    finally:
+        del llama.sampler
+    return events["finished"][1]["tokens_per_s"]
+
+
+def bench(command, model, threads, tokens):
+    out = subprocess.run(
+        [command, "-m", model, "-t", str(threads), "-p", "0", "-n", str(tokens), "-r", "1", "-o", "json"],
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(out.stdout)[0]["avg_ts"]
+
+
+def cancel_s(llama, generator, ids):
+    """Seconds from raising the abort flag in the middle of a batch to the end of the request."""
+    import threading
+
+    asked = []
+
+    def ask():
+        asked.append(time.perf_counter())
+        llama.abort()
+
+    timer = threading.Timer(0.4, ask)
+    timer.start()
+    request = Request(tuple(ids), 1000, drafts=False)
+    for _ in generator.generate(request, time.perf_counter(), lambda: bool(asked)):
+        pass
+    timer.join()
+    llama.clear_abort()
+    return time.perf_counter() - asked[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--llama-bench")
+    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    llama = Llama(LoadOptions(str(args.model), args.threads))
+    generator = Generator(llama)
+    plain = [random.Random(0).randrange(1000, llama.n_vocab) for _ in range(args.tokens)]
+    if args.llama_bench:
+        pairs = []
+        for _ in range(args.rounds):
+            peer = bench(args.llama_bench, args.model, args.threads, args.tokens)
+            ours = forced(llama, generator, [100, 101], plain, drafts=False)
+            pairs.append(ours / peer)
+            print(f"llama-bench {peer:.2f}, localcoder {ours:.2f} tokens/s: {ours / peer:.3f}")
+        print(f"median ratio {statistics.median(pairs):.3f}")
+    first = "class Thing:\n" + "".join(METHOD.format(name) for name in FIELDS[:5])
+    second = "".join(METHOD.format(name) for name in FIELDS[5:])
+    for name, prompt, text in (
+        ("repetitive", llama.tokenize(first), llama.tokenize(second)),
+        ("plain", llama.tokenize(first), plain),
+    ):
+        ratios = []
+        for _ in range(args.rounds):
+            without = forced(llama, generator, prompt, text, drafts=False)
+            ratios.append(forced(llama, generator, prompt, text, drafts=True) / without)
+        print(f"drafts, {name}: {statistics.median(ratios):.2f} x ({', '.join(f'{r:.2f}' for r in ratios)})")
+    reading = [[random.Random(i).randrange(1000, llama.n_vocab) for _ in range(400)] for i in range(args.rounds)]
+    print(f"cancel while reading: {max(cancel_s(llama, generator, ids) for ids in reading) * 1000:.0f} ms at most")
+    writing = [[200 + i, 201, 202] for i in range(args.rounds)]
+    print(f"cancel while writing: {max(cancel_s(llama, generator, ids) for ids in writing) * 1000:.0f} ms at most")
+
+
+if __name__ == "__main__":
+    main()
