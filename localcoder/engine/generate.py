@@ -29,8 +29,8 @@ SMALLEST_SNAPSHOT = 64
 PAST_WINDOW_SHARE = 64
 """Past the sliding window a batch has at most a 64th of it: its last token sees that many keys less one too many.
 
-Measured on the bundled model with its window of 256, in nats a token against one token at a time: 0.0006 with batches of
-4, 0.002 with 16, 0.003 with 32, 0.009 with 64. Published models have a window of 4,096, so batches of 64.
+Measured on the bundled model with its window of 256, in nats a token against one token at a time: 0.0006 with batches
+of 4, 0.002 with 16, 0.003 with 32, 0.009 with 64. Published models have a window of 4,096, so batches of 64.
 """
 
 
