@@ -44,6 +44,7 @@ SMALL_FILES = (
 """What is fetched beside the weights, as far as it is there."""
 
 _POLL_S = 0.1
+_STOP_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ class RemoteShards:
                 yield Progress("download", done, file.size_bytes, rate)
         finally:
             stop.set()
-            thread.join()
+            # A connection that is silent keeps the thread waiting; whoever cancels should not wait with it.
+            thread.join(_STOP_S)
         if failure:
             raise failure[0]
 

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,6 +56,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         self.end_headers()
+        if len(part) > 100_000 and self.server.silent:
+            self.wfile.write(part[:1000])
+            self.wfile.flush()
+            while self.server.silent:
+                time.sleep(0.05)
+            self.close_connection = True
+            return
         if len(part) > 100_000 and self.server.drops > 0:
             self.server.drops -= 1
             self.wfile.write(part[: len(part) // 2])
@@ -77,6 +86,7 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
         self.drops = 0
+        self.silent = False
         self.lies: set[str] = set()
         self.asked: list[tuple[str, int, int]] = []
 
@@ -248,6 +258,25 @@ def test_an_interrupted_download_is_gone_on_with(hub: HubServer, checkpoint: Pat
     (tmp_path / ".star.fetched" / f"{first}.part").write_bytes((checkpoint / first).read_bytes()[:100_000])
     assert convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path).returncode == 0
     assert [start for name, start, _ in shards_asked(hub) if name == first] == [100_000]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_on_a_silent_connection(hub: HubServer, tmp_path: Path) -> None:
+    hub.silent = True
+    environment = {**os.environ, "HF_ENDPOINT": hub.address, "NO_PROXY": "127.0.0.1"}
+    command = [sys.executable, "-m", "localcoder", "convert", REPOSITORY, "-t", "Q8_0", "-o", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 20
+    while not list(tmp_path.glob(".star.fetched/*.part")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=8)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert names(tmp_path) == [".star.fetched"]
+    hub.silent = False
+    assert convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path).returncode == 0
 
 
 def test_keep(hub: HubServer, checkpoint: Path, tmp_path: Path) -> None:
