@@ -84,7 +84,10 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.edit_screen.leave()
 
     def action_settings(self) -> None:
-        self.push_screen(SettingsScreen())
+        def left(needs_loading: bool | None) -> None:
+            self.edit_screen.settings_left(needs_loading)
+
+        self.push_screen(SettingsScreen(), left)
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self.focused))

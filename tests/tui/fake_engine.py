@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from localcoder.engine.api import Event, Finished, ModelInfo, Progress, ReadEstimate, Request, SpecialIds, Stats, Token
-from localcoder.errors import LocalcoderError
 
 INFO = ModelInfo(
     name="fake", path="fake.gguf", architecture="starcoder2", type_name="Q8_0", size_bytes=1, parameters=1,
@@ -27,7 +26,7 @@ class FakeEngine:
     reading_s: float = 0.0
     load_s: float = 0.0
     info_value: ModelInfo = INFO
-    failures: list[LocalcoderError] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
     """Raised by the next requests, one each."""
     requests: list[Request] = field(default_factory=list)
     warmed: list[tuple[int, ...]] = field(default_factory=list)

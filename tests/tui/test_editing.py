@@ -261,3 +261,13 @@ async def test_moving_the_cursor_while_the_prompt_is_read_ends_that_too() -> Non
         await pilot.pause(0.8)
         assert ghost_text(app) == ""
         assert engine.cancelled
+
+
+async def test_a_mistake_of_the_program_s_own_does_not_close_it() -> None:
+    engine = FakeEngine(["answer"], failures=[RuntimeError("a bug")])
+    app = make_app(engine, "text\n")
+    async with app.run_test(size=(120, 20), notifications=True) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: "RuntimeError: a bug" in screen_text(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "answer")

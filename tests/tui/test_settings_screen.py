@@ -35,6 +35,23 @@ async def test_a_changed_setting_is_applied_and_written() -> None:
         assert edit_screen(app)._completing.options.max_tokens == 12
 
 
+async def test_another_model_in_the_settings_is_loaded_when_they_are_left() -> None:
+    asked: list[str | None] = []
+
+    def factory(model: str | None) -> FakeEngine:
+        asked.append(model)
+        return FakeEngine()
+
+    app = LocalcoderApp(factory)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.engines.info)
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        app.screen.query_one("#model", Input).focus()
+        await pilot.press(*"other", "escape")
+        await until(pilot, lambda: asked == [None, "other"])
+
+
 async def test_a_theme_from_the_palette_is_kept() -> None:
     app = make_app(FakeEngine(), "text")
     async with app.run_test(size=(100, 40)) as pilot:

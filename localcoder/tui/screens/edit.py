@@ -11,6 +11,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import ContentSwitcher, Footer, TextArea
+from textual.worker import Worker, WorkerState
 
 from localcoder.completion.complete import Completion, Options
 from localcoder.completion.stopping import MODES
@@ -173,6 +174,15 @@ class EditScreen(FileActions):
         self._searching.end(self.editor)
         self.editor.focus()
 
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        """An error of this program itself must not close it: the text would go with it."""
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            what = f"The app made a mistake: {type(error).__name__}: {error}".splitlines()[0]
+            self._show_status(Status("failed", reason=what))
+            self.show_error(LocalcoderError(what, "Your text is safe. Try again; please report it if it recurs."))
+
     # --- Commands
 
     def action_find(self) -> None:
@@ -290,6 +300,12 @@ class EditScreen(FileActions):
                 return
             changes = {"adapter": answer, "adapter_on": True}
         await self._use(self.app.engines.model, changes)
+
+    @work(group="models", exclusive=True)
+    async def settings_left(self, needs_loading: bool | None) -> None:
+        """The settings screen was closed, perhaps with another model or adapter."""
+        if needs_loading:
+            await self._use(self.app.settings.model or None, {})
 
     async def _use(self, model: str | None, changes: Mapping[str, object]) -> None:
         """Load another model, or the same one anew, with these settings changed."""

@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
 
 
-class SettingsScreen(ModalScreen[None]):
-    """One row a setting."""
+_LOADED_WITH = frozenset({"model", "adapter", "adapter_on"})
+
+
+class SettingsScreen(ModalScreen[bool]):
+    """One row a setting. Gives whether the model has to be loaded anew."""
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     app: LocalcoderApp
+
+    _needs_loading = False
+
+    def action_close(self) -> None:
+        # A field takes its value when it loses the focus.
+        self.set_focus(None)
+        self.call_later(self._leave)
+
+    def _leave(self) -> None:
+        self.dismiss(self._needs_loading)
 
     def compose(self) -> ComposeResult:
         current = self.app.settings
@@ -82,6 +95,7 @@ class SettingsScreen(ModalScreen[None]):
             self._say(f"{error.what} {error.todo}")
         else:
             self._say("")
+            self._needs_loading |= name in _LOADED_WITH
 
     def _say(self, problem: str) -> None:
         self.query_one("#problem", Static).update(problem)
