@@ -49,3 +49,15 @@ def test_a_pasted_megabyte_arrives_whole_and_soon(tmp_path: Path) -> None:
         term.send(SAVE)
         term.until("Saved")
         assert path.read_text() == text
+
+
+def test_keys_that_arrive_together_are_taken_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "fast.py"
+    path.write_text("")
+    with terminal(str(path)) as term:
+        term.until("Type or paste")
+        term.send("abc = 1\r" + SAVE)
+        term.until("Saved")
+        assert path.read_text() == "abc = 1\n"
+        term.send("d = 2" + QUIT)
+        term.until("unsaved changes")

@@ -206,7 +206,8 @@ class EditScreen(FileActions):
             self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
 
     def action_complete(self) -> None:
-        self._completing.ask(self.editor)
+        # Behind the keys that the editor has not seen yet.
+        self.editor.call_later(self._completing.ask, self.editor)
 
     def action_alternative(self, step: int) -> None:
         self._completing.alternative(self.editor, step)

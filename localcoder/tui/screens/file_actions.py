@@ -156,6 +156,7 @@ class FileActions(Screen[None]):
                 question = f"{path} exists. Replace it?"
                 if await self.app.push_screen_wait(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
                     return False
+        await buffer.editor.settled()
         content = buffer.content
         try:
             write_text_file(path, content)
@@ -190,6 +191,7 @@ class FileActions(Screen[None]):
 
     async def _may_lose(self, buffer: Buffer, verb: str) -> bool:
         """Ask about unsaved changes; False to stay."""
+        await buffer.editor.settled()
         if not buffer.is_modified:
             return True
         self.show_buffer(buffer)

@@ -34,11 +34,8 @@ class SettingsScreen(ModalScreen[bool]):
     _needs_loading = False
 
     def action_close(self) -> None:
-        # A field takes its value when it loses the focus.
-        self.set_focus(None)
-        self.call_later(self._leave)
-
-    def _leave(self) -> None:
+        for field in self.query(".row > Input").results(Input):
+            self._take(field)
         self.dismiss(self._needs_loading)
 
     def compose(self) -> ComposeResult:
@@ -79,11 +76,14 @@ class SettingsScreen(ModalScreen[bool]):
     @on(Input.Submitted)
     @on(Input.Blurred)
     def _entered(self, event: Input.Submitted | Input.Blurred) -> None:
-        kind = type(getattr(self.app.settings, event.input.id or ""))
+        self._take(event.input)
+
+    def _take(self, field: Input) -> None:
+        kind = type(getattr(self.app.settings, field.id or ""))
         try:
-            self._set(event.input.id, kind(event.value))
+            self._set(field.id, kind(field.value))
         except ValueError:
-            self._say(f"{event.input.id}: {event.value!r} is no number.")
+            self._say(f"{field.id}: {field.value!r} is no number.")
 
     def _set(self, name: str | None, value: Any) -> None:
         assert name is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,21 +246,27 @@ class Editor(GhostArea):
             self.put_ghost(None)
             self.post_message(self.GhostGone(self))
 
+    # Keys that go to a command before the text are seen by the app before the editor has seen the keys typed just
+    # before them; so these commands queue up behind those.
+
     def action_accept_ghost(self) -> None:
         """Take the whole ghost into the text, as one step of undo."""
-        if self._ghost:
-            self._accept(self._ghost.text)
+        self.call_later(lambda: self._accept(self._ghost.text if self._ghost else ""))
 
     def action_accept_ghost_word(self) -> None:
-        if self._ghost:
-            self._accept(self._ghost.next_word())
+        self.call_later(lambda: self._accept(self._ghost.next_word() if self._ghost else ""))
 
     def action_accept_ghost_line(self) -> None:
-        if self._ghost:
-            self._accept(self._ghost.next_line())
+        self.call_later(lambda: self._accept(self._ghost.next_line() if self._ghost else ""))
 
     def action_dismiss_ghost(self) -> None:
-        self.clear_ghost()
+        self.call_later(self.clear_ghost)
+
+    async def settled(self) -> None:
+        """Wait until all keys that were typed so far are in the text."""
+        done = asyncio.Event()
+        self.call_later(done.set)
+        await done.wait()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _GHOST_ACTIONS:
@@ -267,6 +274,8 @@ class Editor(GhostArea):
         return super().check_action(action, parameters)
 
     def _accept(self, text: str) -> None:
+        if not text:
+            return
         self.history.checkpoint()
         self._following_ghost = True
         try:
