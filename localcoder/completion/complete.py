@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from localcoder.completion.document import Document
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.session import Limits, Session
 from localcoder.completion.stopping import Mode, Stopper
 from localcoder.completion.trim import trim
-from localcoder.engine.api import Engine, Finished, Progress, Request, Sampling, Stats, Token
+from localcoder.engine.api import Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2048
+_NEVER = -1e9
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ async def complete(
         ids=plan.ids,
         forced=plan.forced,
         max_tokens=min(options.max_tokens, max(1, model.n_ctx_train - len(plan.ids))),
-        sampling=options.sampling,
+        sampling=_without_redactions(options.sampling, model),
         logprobs=options.logprobs,
         time_budget_s=options.time_budget_s,
     )
@@ -120,6 +121,13 @@ async def read_ahead(document: Document, engine: Engine, options: Options, sessi
     model = await engine.info()
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     session.read_ahead(engine, plan.later or plan.ids)
+
+
+def _without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:
+    """`<NAME>` and the like are where the training text was redacted: they are never what should stand in code."""
+    biased = {token for token, _ in sampling.logit_bias}
+    never = tuple((token, _NEVER) for token in model.redaction_ids if token not in biased)
+    return replace(sampling, logit_bias=(*sampling.logit_bias, *never))
 
 
 def _limits(options: Options) -> Limits:

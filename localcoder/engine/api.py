@@ -42,6 +42,8 @@ class ModelInfo:
     window: int
     special: SpecialIds
     end_ids: tuple[int, ...]
+    redaction_ids: tuple[int, ...] = ()
+    """Tokens that stand where personal data was in the training text; nobody wants them in a completion."""
     is_demo: bool = False
     """True for the bundled model: good for trying the program, useless for work."""
 

@@ -18,7 +18,7 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from localcoder.engine.api import Lora, ModelInfo, Sampling
-from localcoder.engine.vocab import end_ids, special_ids
+from localcoder.engine.vocab import REDACTIONS, end_ids, special_ids
 from localcoder.errors import LocalcoderError
 
 MAX_BATCH = 128
@@ -117,6 +117,7 @@ class Llama:
             window=window,
             special=special_ids(control),
             end_ids=ends,
+            redaction_ids=tuple(sorted(control[name] for name in REDACTIONS if name in control)),
             is_demo=options.is_demo,
         )
 

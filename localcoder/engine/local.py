@@ -166,6 +166,7 @@ class LocalEngine:
                 raise
             fields["special"] = SpecialIds(**fields["special"])
             fields["end_ids"] = tuple(fields["end_ids"])
+            fields["redaction_ids"] = tuple(fields["redaction_ids"])
             self._info = ModelInfo(**fields)
             self._worker = worker
             return worker

@@ -66,6 +66,16 @@ async def test_typing_reads_only_what_was_typed(engine):
             assert completion.stats.tokens_read <= 4
 
 
+async def test_redactions_are_never_chosen(engine):
+    """With everything else ruled out, a redaction would come if it could."""
+    info = await engine.info()
+    assert len(info.redaction_ids) == 4
+    others = [i for i in range(info.n_vocab) if i not in info.redaction_ids and i not in (500, 501)]
+    sampling = Sampling(temperature=2.0, logit_bias=tuple((i, -1e6) for i in others))
+    completion, _ = await run(engine, options=Options(sampling=sampling, mode="free", max_tokens=20))
+    assert {token.id for token in completion.tokens} <= {-1, 500, 501}
+
+
 async def test_line_mode_gives_one_line(engine):
     completion, _ = await run(engine, options=Options(mode="line", sampling=Sampling(1.0, seed=3)))
     assert "\n" not in completion.text
