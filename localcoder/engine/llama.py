@@ -25,6 +25,8 @@ MAX_BATCH = 128
 """Tokens a decode call takes at most: as fast as larger ones on a CPU, and the compute buffer stays small."""
 MAX_OUTPUTS = 64
 """Positions of one batch whose logits can be asked for."""
+PUBLISHED_WINDOW = 4096
+"""The sliding window of every published StarCoder2, which files from llama.cpp's own converter do not mention."""
 ARCHIVE_CELLS = 512
 """KV cells beyond window and batch, for tokens that left the window and may be needed again."""
 ALTERNATIVE_TEMPERATURE = 0.8
@@ -81,7 +83,7 @@ class Llama:
             if lib.llama_vocab_is_control(self._vocab, i)
         }
         ends = end_ids(control, (i for i in range(n_vocab) if lib.llama_vocab_is_eog(self._vocab, i)))
-        window = int(self._meta("starcoder2.attention.sliding_window") or 0)
+        window = int(self._meta("starcoder2.attention.sliding_window") or PUBLISHED_WINDOW)
         n_ctx_train = lib.llama_model_n_ctx_train(self._model)
         wanted = min(n_ctx_train, window or n_ctx_train) + MAX_BATCH + ARCHIVE_CELLS
         self._context = self._new_context(options, options.n_ctx or wanted)

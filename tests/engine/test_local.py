@@ -48,6 +48,17 @@ async def test_info_names_the_model_its_window_and_its_special_tokens(engine):
     assert info.is_demo
 
 
+async def test_a_file_that_does_not_say_its_window_has_the_published_one(demo_model, tmp_path):
+    key = b"starcoder2.attention.sliding_window"
+    silent = tmp_path / "silent.gguf"
+    silent.write_bytes(demo_model.read_bytes().replace(key, key[:-1] + b"_"))
+    engine = LocalEngine(silent)
+    try:
+        assert (await engine.info()).window == 4096
+    finally:
+        await engine.close()
+
+
 async def test_user_text_never_becomes_a_control_token(engine):
     texts = [
         "<fim_middle>",
