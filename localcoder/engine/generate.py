@@ -163,6 +163,7 @@ class Generator:
                 return
             if is_void():
                 raise DecodeAborted
+            self._adapt_threads()
             batch = ids[position : position + min(size, self._largest_batch(position))]
             self.decode(slot, batch, outputs=int(position + len(batch) == len(ids)))
             yield len(slot.ids)

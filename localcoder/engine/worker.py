@@ -23,6 +23,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -110,6 +111,17 @@ class Worker:
             self._send(job_id, **{kind: value})
 
     def _read(self) -> None:
+        """Take messages until the parent is gone: then nobody is left to compute for, and nobody to read an answer."""
+        try:
+            self._take_messages()
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+
+    def _take_messages(self) -> None:
         for line in self._requests:
             arrived = time.perf_counter()
             message = json.loads(line)
@@ -128,8 +140,6 @@ class Worker:
                         self._llama.abort()
             if op != "cancel":
                 self._jobs.put((message, arrived))
-        # The parent is gone: nobody is left to compute for.
-        os._exit(0)
 
     def _loaded(self) -> tuple[Llama, Generator]:
         if self._llama is None or self._generator is None:

@@ -3,6 +3,9 @@
 import asyncio
 import itertools
 import signal
+import subprocess
+import sys
+import time
 
 import psutil
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
+from tests.conftest import ROOT
 from tests.engine.test_local import CODE, children, generate
 
 KILLS = 100
@@ -140,3 +144,34 @@ async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model
     with pytest.raises(LocalcoderError, match=r"lacks .*avx") as caught:
         Worker(None, None)._load({"id": 1, "options": {}})
     assert "pip install --force-reinstall" in caught.value.todo
+
+
+def test_a_worker_leaves_when_its_parent_is_killed(demo_model):
+    """Also when it has answers to give that nobody reads any more."""
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from localcoder.engine.api import Request
+from localcoder.engine.local import LocalEngine
+
+async def main():
+    engine = LocalEngine(Path({str(demo_model)!r}))
+    (ids,) = await engine.tokenize(["import os"])
+    print("ready", flush=True)
+    while True:
+        async for _ in engine.generate(Request(ids, 50)):
+            await engine.tokenize(["x"] * 50)
+
+asyncio.run(main())
+"""
+    for delay in (0.0, 0.05, 0.2):
+        parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
+        assert parent.stdout.readline() == b"ready\n"
+        workers = psutil.Process(parent.pid).children(recursive=True)
+        assert workers
+        time.sleep(delay)
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert not alive
