@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 SHORTEST_LOOK_S = 0.5
+LONGEST_LOOK_S = 2.0
 _FEATURES = {
     "sse3": "pni",
     "ssse3": "ssse3",
@@ -55,13 +56,16 @@ class OthersLoad:
         self._last = self._now()
 
     def cores(self) -> float | None:
-        """Cores that others used since the last look, or None when that was too short ago to tell."""
+        """Cores that others used since the last look; None when that was too short ago to tell.
+
+        What was long ago says nothing of now: then 0, until the next look.
+        """
+        if time.monotonic() - self._last[0] < SHORTEST_LOOK_S:
+            return None
         now = self._now()
         elapsed, busy, own = (new - old for new, old in zip(now, self._last, strict=True))
-        if elapsed < SHORTEST_LOOK_S:
-            return None
         self._last = now
-        return max(0.0, (busy - own) / elapsed)
+        return max(0.0, (busy - own) / elapsed) if elapsed < LONGEST_LOOK_S else 0.0
 
     def _now(self) -> tuple[float, float, float]:
         """Seconds: of the clock, of all cores' work, of this process's work."""

@@ -13,7 +13,7 @@ from localcoder.completion.stopping import Mode, Stopper
 from localcoder.completion.trim import trim
 from localcoder.engine.api import Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
-DEFAULT_PROMPT_TOKENS = 2048
+DEFAULT_PROMPT_TOKENS = 2304
 _NEVER = -1e9
 
 

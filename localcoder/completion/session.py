@@ -18,7 +18,9 @@ from localcoder.engine.api import Engine, ModelInfo
 from localcoder.errors import LocalcoderError
 
 _CONTROL_TOKENS = 3
-_SHRINK = 0.9
+_SHRINK = 0.95
+_WELL_FILLED = 0.85
+"""Of its budget, the part that a window has to use if there is more text."""
 _MARGIN = 0.85
 """Of the time to the first token, the share that reading may take; the rest is for the token itself."""
 SMALLEST_NEAR_TOKENS = 24
@@ -145,6 +147,7 @@ class _Fit:
                     return ids, window
         characters = int(budget * CHARACTERS_PER_TOKEN)
         pinned = previous.snippets if previous is not None else ()
+        may_grow = True
         while True:
             snippets = (
                 choose_snippets(self.document.snippets, pinned, int(characters * CONTEXT_SHARE)) if context else ()
@@ -152,10 +155,16 @@ class _Fit:
             taken = sum(len(snippet.path) + len(snippet.text) + 1 for snippet in snippets)
             window = replace(choose_window(self.document, characters - taken), snippets=snippets)
             ids = await self._tokenize(window)
-            excess = len(ids) / budget
-            if excess <= 1 or characters <= 1:
+            fill = len(ids) / budget
+            is_cut = window.left_out_before > 0 or window.left_out_after > 0
+            if fill > 1 and characters > 1:
+                characters = int(characters / fill * _SHRINK)
+            elif fill < _WELL_FILLED and is_cut and may_grow:
+                # The guess of characters a token was low for this text.
+                characters = int(characters / fill * _SHRINK)
+            else:
                 return ids, window
-            characters = int(characters / excess * _SHRINK)
+            may_grow = False
 
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
         snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]

@@ -230,6 +230,7 @@ class Generator:
         while lane.reason is None:
             if is_void():
                 raise DecodeAborted
+            self._adapt_threads()
             draft = self._draft(lookup, len(slot.ids), request.max_tokens - lane.generated)
             position = len(slot.ids)
             self.decode(slot, [lane.token, *draft.verified], outputs=1 + len(draft.verified))

@@ -9,17 +9,21 @@ small edits, "plain" is text that nothing before foretells.
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from localcoder.engine.api import Request
 from localcoder.engine.generate import Generator
 from localcoder.engine.llama import Llama, LoadOptions
-from localcoder.hardware import default_threads
+from localcoder.hardware import default_threads, worker_environment
 
+WORKER_VARIABLES = ("GGML_NO_BACKTRACE", "GOMP_SPINCOUNT")
+"""What the worker has in its environment and llama-bench has not."""
 FIELDS = ["name", "size", "owner", "colour", "weight", "price", "origin", "maker", "label", "place"]
 METHOD = """    def get_{0}(self):
         value = self.values.get('{0}')
@@ -53,10 +57,12 @@ def forced(llama, generator, prompt, text, drafts):
 
 
 def bench(command, model, threads, tokens):
+    environment = {key: value for key, value in os.environ.items() if key not in WORKER_VARIABLES}
     out = subprocess.run(
         [command, "-m", model, "-t", str(threads), "-p", "0", "-n", str(tokens), "-r", "1", "-o", "json"],
         capture_output=True,
         check=True,
+        env=environment,
     )
     return json.loads(out.stdout)[0]["avg_ts"]
 
@@ -89,6 +95,9 @@ def main():
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    if missing := {key: value for key, value in worker_environment().items() if key not in os.environ}:
+        # llama.cpp's libraries read these when they are loaded; the worker has them from its parent.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **missing})
     llama = Llama(LoadOptions(str(args.model), args.threads))
     generator = Generator(llama)
     plain = [random.Random(0).randrange(1000, llama.n_vocab) for _ in range(args.tokens)]
