@@ -44,7 +44,7 @@ class DecodeAborted(Exception):
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """`n_ctx` 0: the window (or the trained context) with room for a batch. `n_gpu_layers` −1: all that fit."""
+    """`n_ctx` 0: the window (or the trained context) with room for a batch. `n_gpu_layers` −1: all of them."""
 
     path: str
     n_threads: int

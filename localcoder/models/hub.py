@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from converters.remote import RemoteFile, RemoteRepository
 from localcoder.errors import LocalcoderError
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """The user cancelled."""
 
 
@@ -61,6 +61,10 @@ class HuggingFaceHub:
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
+        def raise_if_stopped(_: int) -> None:
+            if stop.is_set():
+                raise Stopped
+
         with _readable_errors(repository.name), target.open("ab") as out:
             http_get(
                 self._url(repository, file.name),
@@ -68,7 +72,7 @@ class HuggingFaceHub:
                 resume_size=out.tell(),
                 expected_size=file.size_bytes,
                 headers=build_hf_headers(),
-                tqdm_class=_stoppable(stop),
+                tqdm_class=byte_counter(raise_if_stopped),
             )
 
     def _url(self, repository: RemoteRepository, name: str) -> str:
@@ -77,16 +81,15 @@ class HuggingFaceHub:
         return hf_hub_url(repository.name, name, revision=repository.commit, endpoint=self._endpoint)
 
 
-def _stoppable(stop: threading.Event) -> Any:
-    """What huggingface_hub takes for a progress bar's class; ends the download when `stop` is set."""
+def byte_counter(add: Callable[[int], None]) -> Any:
+    """What huggingface_hub takes for a progress bar's class: `add` gets the bytes that came, and may raise Stopped."""
 
     class Bar:
         def __init__(self, *args: object, **kwargs: object) -> None:
             pass
 
         def update(self, count: float | None = 1) -> None:
-            if stop.is_set():
-                raise _Stopped
+            add(int(count or 0))
 
         def __enter__(self) -> Bar:
             return self
@@ -106,7 +109,7 @@ def _readable_errors(repository: str) -> Iterator[None]:
 
     try:
         yield
-    except (LocalcoderError, _Stopped):
+    except (LocalcoderError, Stopped):
         raise
     except GatedRepoError:
         raise LocalcoderError(

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import Entry
+from localcoder.models.hub import Stopped, byte_counter
 
 _REPORT_S = 0.2
 _CHUNK_BYTES = 1 << 20
@@ -27,10 +27,6 @@ class PullProgress:
     done_bytes: int
     total_bytes: int
     bytes_per_s: float
-
-
-class _Stopped(Exception):
-    """The user cancelled."""
 
 
 def pull(entry: Entry, report: Callable[[PullProgress], None], stop: threading.Event) -> Path | None:
@@ -59,14 +55,14 @@ def pull(entry: Entry, report: Callable[[PullProgress], None], stop: threading.E
                 file,
                 resume_size=done,
                 expected_size=total,
-                tqdm_class=_bar(_Meter("fetching", done, total, report, stop)),
+                tqdm_class=byte_counter(_Meter("fetching", done, total, report, stop).add),
             )
         expected = entry.sha256 or (metadata.etag if metadata.etag and len(metadata.etag) == 64 else "")
         if expected and _sha256(part, total, report, stop) != expected:
             part.unlink()
             raise LocalcoderError(f"{entry.file} is not what was published: its checksum differs.", "Pull it again.")
         part.replace(target)
-    except _Stopped:
+    except Stopped:
         return None
     except LocalcoderError:
         raise
@@ -85,7 +81,7 @@ def pull(entry: Entry, report: Callable[[PullProgress], None], stop: threading.E
 
 
 class _Meter:
-    """Counts bytes, reports now and then, and raises _Stopped when asked to stop."""
+    """Counts bytes, reports now and then, and raises Stopped when asked to stop."""
 
     def __init__(
         self, stage: str, done: int, total: int, report: Callable[[PullProgress], None], stop: threading.Event
@@ -97,35 +93,13 @@ class _Meter:
 
     def add(self, count: int) -> None:
         if self._stop.is_set():
-            raise _Stopped
+            raise Stopped
         self._done += count
         now = time.monotonic()
         if now - self._reported_at >= _REPORT_S or self._done >= self._total:
             self._reported_at = now
             rate = (self._done - self._begun_with) / max(now - self._begun_at, 1e-6)
             self._report(PullProgress(self._stage, self._done, self._total, rate))
-
-
-def _bar(meter: _Meter) -> Any:
-    """What huggingface_hub takes for a progress bar's class."""
-
-    class Bar:
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            pass
-
-        def update(self, count: float | None = 1) -> None:
-            meter.add(int(count or 0))
-
-        def __enter__(self) -> Bar:
-            return self
-
-        def __exit__(self, *args: object) -> None:
-            pass
-
-        def close(self) -> None:
-            pass
-
-    return Bar
 
 
 def _check_space(folder: Path, needed: int) -> None:
