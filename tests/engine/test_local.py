@@ -33,8 +33,16 @@ async def generate(engine, request):
     return tokens, events[-1]
 
 
+def is_alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        # It ended, and was waited for, between the two looks.
+        return False
+
+
 def children():
-    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in psutil.Process().children() if is_alive(process)]
 
 
 async def test_info_names_the_model_its_window_and_its_special_tokens(engine):
@@ -214,7 +222,7 @@ async def test_a_worker_leaves_with_its_parent(demo_model):
     await engine.info()
     (child,) = children()
     await engine.close()
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    assert not is_alive(child)
 
 
 async def test_python_files_of_the_working_directory_are_not_imported(demo_model, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -21,7 +22,8 @@ KILLS = 100
 
 def kill(number):
     for child in children():
-        child.send_signal(number)
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(number)
 
 
 async def endless(engine):
