@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
 
 from converters.errors import ConvertError
 from localcoder import __version__
+from localcoder.cli.lazy import LazyGroup
 from localcoder.errors import LocalcoderError
 
 COMMANDS = {
@@ -18,25 +18,14 @@ COMMANDS = {
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
     "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
+    "models": ("localcoder.cli.models", "List, get, check and remove models."),
     "repair": ("localcoder.cli.repair", "Mend a GGUF file's metadata."),
 }
 """Name → module that holds a click command called `command`, and its line in `--help`."""
 
 
-class _Commands(click.Group):
-    """Lists commands without importing them, and takes `localcoder FILE` as `localcoder edit FILE`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        return importlib.import_module(COMMANDS[cmd_name][0]).command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+class _Commands(LazyGroup):
+    """Takes `localcoder FILE` as `localcoder edit FILE`."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -46,7 +35,12 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    table=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="localcoder")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
