@@ -1,9 +1,14 @@
-"""StarCoder2 models that can be had as GGUF files: where, how large, and what they need while they run."""
+"""StarCoder2 models that can be had: where, how large, and what they need while they run. The data is catalog.toml."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
 
 
 @dataclass(frozen=True)
@@ -16,16 +21,12 @@ class Size:
     note: str
 
 
-SIZES = (
-    Size("3B", 3_030_371_328, 30_720, "infills well"),
-    Size("7B", 7_173_923_840, 65_536, "infills best"),
-    Size("15B", 15_957_889_024, 81_920, "best from left to right; its infilling was trained little"),
-)
-
-
 @dataclass(frozen=True)
 class Entry:
-    """A file on the Hugging Face hub. `size_bytes` is about right until the hub says it exactly."""
+    """A file on the Hugging Face hub. `size_bytes` is about right until the hub says it exactly.
+
+    `is_listed`: one of the few that a list shows when it is not asked for all.
+    """
 
     name: str
     repository: str
@@ -34,6 +35,7 @@ class Entry:
     size_bytes: int
     size: Size
     sha256: str = ""
+    is_listed: bool = False
 
     @property
     def local_name(self) -> str:
@@ -41,22 +43,53 @@ class Entry:
         return self.file.rsplit("/", 1)[-1]
 
 
-_3B, _7B, _15B = SIZES
+@dataclass(frozen=True)
+class Checkpoint:
+    """What BigCode published, to convert from: a repository on the hub."""
 
-ENTRIES = (
-    Entry("starcoder2:3b", "second-state/StarCoder2-3B-GGUF", "starcoder2-3b-Q4_K_M.gguf", "Q4_K_M", 1_848_976_448, _3B,
-          "d8fb39287a463549b80d97473b0a7595c3a5a6da3ae2604ca33906a1a43f7175"),
-    Entry("starcoder2:3b-q8_0", "second-state/StarCoder2-3B-GGUF", "starcoder2-3b-Q8_0.gguf", "Q8_0",
-          3_220_000_000, _3B),
-    Entry("starcoder2:7b", "QuantFactory/starcoder2-7b-GGUF", "starcoder2-7b.Q4_K_M.gguf", "Q4_K_M", 4_461_280_384, _7B,
-          "c6f8a3f618bfc1c2cf2172a6d28d43d1e3c3b0489544fd13ef3a73939728d943"),
-    Entry("starcoder2:7b-q8_0", "QuantFactory/starcoder2-7b-GGUF", "starcoder2-7b.Q8_0.gguf", "Q8_0",
-          7_630_000_000, _7B),
-    Entry("starcoder2:15b", "second-state/StarCoder2-15B-GGUF", "starcoder2-15b-Q4_K_M.gguf", "Q4_K_M", 9_860_000_000,
-          _15B),
-    Entry("starcoder2:15b-instruct", "bartowski/starcoder2-15b-instruct-v0.1-GGUF",
-          "starcoder2-15b-instruct-v0.1-Q4_K_M.gguf", "Q4_K_M", 9_860_000_000, _15B),
-)  # fmt: skip
+    repository: str
+    size: Size
+    size_bytes: int
+
+
+DEFAULT_TYPE = "Q4_K_M"
+"""Small, fast and nearly as good as the original: what a name without a type means."""
+
+
+def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[Checkpoint, ...]]:
+    text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    data = tomlkit.parse(text).unwrap()
+    sizes, checkpoints = {}, []
+    for item in data["size"]:
+        size = Size(item["label"], item["parameters"], item["kv_bytes_per_token"], item["note"])
+        sizes[size.label] = size
+        checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
+    entries = []
+    for item in data["model"]:
+        size = sizes[item["size"]]
+        entries += _entries(item, size)
+        if "checkpoint" in item:
+            checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
+    return tuple(sizes.values()), tuple(entries), tuple(checkpoints)
+
+
+def _entries(item: dict[str, Any], size: Size) -> Iterator[Entry]:
+    for kind in sorted(item["bytes"], key=lambda kind: kind != DEFAULT_TYPE):
+        yield Entry(
+            item["name"] if kind == DEFAULT_TYPE else f"{item['name']}-{kind.lower()}",
+            item["repository"],
+            item["file"].format(type=kind),
+            kind,
+            item["bytes"][kind],
+            size,
+            item.get("sha256", {}).get(kind, ""),
+            kind in item["listed"],
+        )
+
+
+SIZES, ALL_ENTRIES, CHECKPOINTS = _read()
+ENTRIES = tuple(entry for entry in ALL_ENTRIES if entry.is_listed)
+"""The shortlist; `ALL_ENTRIES` has every type."""
 
 LICENCE = (
     "StarCoder2's weights are under the BigCode OpenRAIL-M licence: free to use and to pass on, with use restrictions "
@@ -64,6 +97,12 @@ LICENCE = (
 )
 
 _TYPE = re.compile(r"(IQ\d_\w+|Q\d(?:_[0-9A-Z]+)*|BF16|F16|F32)$", re.IGNORECASE)
+
+
+def find(name: str) -> Entry | None:
+    """The entry of a name like `starcoder2:7b-q5_k_m`, in any case; `starcoder2:3b-q4_k_m` is `starcoder2:3b`."""
+    wanted = name.lower().removesuffix(f"-{DEFAULT_TYPE.lower()}")
+    return next((entry for entry in ALL_ENTRIES if entry.name == wanted), None)
 
 
 def type_in_name(stem: str) -> str:
