@@ -140,11 +140,10 @@ class RemoteShards:
         if path.exists():
             path.replace(part)
         for attempt in (1, 2):
-            yield from self._download(file, part)
+            yield from download(self._hub, self._repository, file, part)
             digest = ""
-            with part.open("rb") as data:
-                for done, digest in sha256_of(_blocks(data)):  # noqa: B007 (the last one is the file's)
-                    yield Progress("check", done, file.size_bytes, 0.0)
+            for progress, digest in digest_of(part):  # noqa: B007 (the last one is the file's)
+                yield progress
             if part.stat().st_size == file.size_bytes and digest == (file.sha256 or digest):
                 part.replace(path)
                 self._whole.add(shard)
@@ -171,33 +170,43 @@ class RemoteShards:
         """Delete the folder with all that was fetched."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _download(self, file: RemoteFile, part: Path) -> Iterator[Progress]:
-        part.touch()
-        if part.stat().st_size > file.size_bytes:
-            part.write_bytes(b"")
-        stop, failure = threading.Event(), list[BaseException]()
 
-        def work() -> None:
-            try:
-                self._hub.download(self._repository, file, part, stop)
-            except BaseException as error:
-                failure.append(error)
+def download(hub: Hub, repository: RemoteRepository, file: RemoteFile, part: Path) -> Iterator[Progress]:
+    """Add to `part` what it lacks of a file; what is fetched of it stays when this is closed or fails."""
+    part.touch()
+    if part.stat().st_size > file.size_bytes:
+        part.write_bytes(b"")
+    stop, failure = threading.Event(), list[BaseException]()
 
-        thread = threading.Thread(target=work, name="download", daemon=True)
-        begun_at, begun_with = time.monotonic(), part.stat().st_size
-        thread.start()
+    def work() -> None:
         try:
-            while thread.is_alive():
-                thread.join(_POLL_S)
-                done = part.stat().st_size
-                rate = (done - begun_with) / max(time.monotonic() - begun_at, 1e-9)
-                yield Progress("download", done, file.size_bytes, rate)
-        finally:
-            stop.set()
-            # A connection that is silent keeps the thread waiting; whoever cancels should not wait with it.
-            thread.join(_STOP_S)
-        if failure:
-            raise failure[0]
+            hub.download(repository, file, part, stop)
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, name="download", daemon=True)
+    begun_at, begun_with = time.monotonic(), part.stat().st_size
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            done = part.stat().st_size
+            rate = max(0, done - begun_with) / max(time.monotonic() - begun_at, 1e-9)
+            yield Progress("download", done, file.size_bytes, rate)
+    finally:
+        stop.set()
+        # A connection that is silent keeps the thread waiting; whoever cancels should not wait with it.
+        thread.join(_STOP_S)
+    if failure:
+        raise failure[0]
+
+
+def digest_of(path: Path) -> Iterator[tuple[Progress, str]]:
+    """Read a file: yields how far it is, and with the last event its sha256."""
+    size_bytes = path.stat().st_size
+    with path.open("rb") as data:
+        for done, digest in sha256_of(_blocks(data)):
+            yield Progress("check", done, size_bytes, 0.0), digest
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -64,7 +64,7 @@ def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[Checkpoint, ...]
         size = Size(item["label"], item["parameters"], item["kv_bytes_per_token"], item["note"])
         sizes[size.label] = size
         checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
-    entries = []
+    entries: list[Entry] = []
     for item in data["model"]:
         size = sizes[item["size"]]
         entries += _entries(item, size)

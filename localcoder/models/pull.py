@@ -2,119 +2,195 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import errno
+import json
+import os
+import re
 import shutil
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from converters.errors import ConvertError
+from converters.output import sync_directory, write_whole
+from converters.progress import Progress
+from converters.remote import RemoteFile, RemoteRepository, digest_of, download
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.models import records
 from localcoder.models.catalog import Entry
-from localcoder.models.hub import Stopped, byte_counter
+from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision, Stopped
+from localcoder.models.licence import OPENRAIL, is_starcoder
+from localcoder.models.references import Source, choose_file, source_of
 
-_REPORT_S = 0.2
-_CHUNK_BYTES = 1 << 20
+_SPARE_BYTES = 1 << 20
+"""For the checksum, the index, and what the file system needs beside the data."""
 
 
 @dataclass(frozen=True)
-class PullProgress:
-    """`stage` is "fetching" or "checking"; `bytes_per_s` counts from the start of the stage."""
+class PartState:
+    """Of what a `.part` file is the beginning. It stands beside it, in `.part.json`."""
 
-    stage: str
-    done_bytes: int
-    total_bytes: int
-    bytes_per_s: float
+    repository: str
+    commit: str
+    file: str
+    size_bytes: int
+    sha256: str
 
 
-def pull(entry: Entry, report: Callable[[PullProgress], None], stop: threading.Event) -> Path | None:
-    """Fetch into the models directory; returns the file, or None when `stop` was set in the middle.
+def pull(entry: Entry, report: Callable[[Progress], None], stop: threading.Event) -> Path | None:
+    """Fetch a model of the catalogue; returns the file, or None when `stop` was set in the middle.
 
-    What was fetched stays in a `.part` file, and the next call goes on from there. Raises LocalcoderError.
+    For faces that do not iterate themselves: see `fetch`.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.file_download import http_get
+    work = fetch(source_of(entry))
+    with contextlib.closing(work):
+        while not stop.is_set():
+            try:
+                report(next(work))
+            except StopIteration as end:
+                path: Path = end.value
+                return path
+            except Stopped:
+                return None
+    return None
 
-    target = paths.models_dir() / entry.local_name
-    part = target.with_suffix(".gguf.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        metadata = get_hf_file_metadata(hf_hub_url(entry.repository, entry.file))
-        total = metadata.size or entry.size_bytes
+
+def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progress, None, Path]:
+    """Fetch a file into the models directory; yields how far it is and returns its path.
+
+    What was fetched stays in a `.part` file when this is closed, fails or is killed, and the next call goes on from
+    there, at the same commit, whatever was published since. Raises LocalcoderError.
+    """
+    hub = hub or HuggingFaceHub()
+    if not source.file:
+        source = choose_file(source, list(hub.find(source.repository, source.revision).files))
+    _check_name(source)
+    target = paths.models_dir() / source.local_name
+    if is_here(source):
+        return target
+    with records.hold(target.parent, target.name), _readable_disk_errors(target):
+        # Another process may have fetched it while this one waited.
+        if is_here(source):
+            return target
+        part = part_of(target)
+        repository, file = _locate(hub, source, read_state(part))
         done = part.stat().st_size if part.exists() else 0
-        if done > total:
-            part.unlink()
+        if done > file.size_bytes:
+            _discard(part)
             done = 0
-        _check_space(target.parent, total - done)
-        url = hf_hub_url(entry.repository, entry.file, revision=metadata.commit_hash)
-        with part.open("ab") as file:
-            http_get(
-                url,
-                file,
-                resume_size=done,
-                expected_size=total,
-                tqdm_class=byte_counter(_Meter("fetching", done, total, report, stop).add),
-            )
-        expected = entry.sha256 or (metadata.etag if metadata.etag and len(metadata.etag) == 64 else "")
-        if expected and _sha256(part, total, report, stop) != expected:
-            part.unlink()
-            raise LocalcoderError(f"{entry.file} is not what was published: its checksum differs.", "Pull it again.")
-        part.replace(target)
-    except Stopped:
-        return None
-    except LocalcoderError:
-        raise
-    except OSError as error:
-        raise LocalcoderError(
-            f"{entry.name} could not be fetched: {error.strerror or error}.",
-            "What was fetched is kept; pulling again goes on from there.",
-        ) from None
-    except Exception as error:
-        # huggingface_hub passes on what its HTTP library raises: many classes of two libraries.
-        raise LocalcoderError(
-            f"{entry.name} could not be fetched: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
-            "Check the connection; what was fetched is kept, and pulling again goes on from there.",
-        ) from None
+        _check_space(target.parent, file.size_bytes - done)
+        state = PartState(repository.name, repository.commit, file.name, file.size_bytes, file.sha256)
+        write_whole(_state_file(part), json.dumps(state.__dict__).encode())
+        yield from download(hub, repository, file, part)
+        digest = ""
+        for progress, digest in digest_of(part):  # noqa: B007 (the last one is the file's)
+            yield progress
+        if digest != (file.sha256 or source.sha256 or digest):
+            _discard(part)
+            raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")
+        _finish(part, target)
+        licence = OPENRAIL if is_starcoder(repository.name) or is_starcoder(file.name) else ""
+        record = records.Record(repository.name, repository.commit, file.name, digest, licence)
+        records.put(target.parent, target.name, record)
     return target
 
 
-class _Meter:
-    """Counts bytes, reports now and then, and raises Stopped when asked to stop."""
+def is_here(source: Source) -> bool:
+    """Whether the file is in the models directory already; raises LocalcoderError if another one has its name."""
+    target = paths.models_dir() / source.local_name
+    if not target.is_file():
+        return False
+    record = records.read(target.parent).get(target.name, records.Record())
+    other = record.repository and (record.repository, record.file) != (source.repository, source.file)
+    if other or (source.revision and record.commit and record.commit != source.revision):
+        origin = f"{record.repository}@{record.commit[:8]}".rstrip("@")
+        raise LocalcoderError(
+            f"There is a model {target.stem} already, from {origin}.", "Give this one a name: --as NAME.", exit_code=2
+        )
+    return True
 
-    def __init__(
-        self, stage: str, done: int, total: int, report: Callable[[PullProgress], None], stop: threading.Event
-    ) -> None:
-        self._stage, self._done, self._total = stage, done, total
-        self._report, self._stop = report, stop
-        self._begun_at, self._begun_with = time.monotonic(), done
-        self._reported_at = 0.0
 
-    def add(self, count: int) -> None:
-        if self._stop.is_set():
-            raise Stopped
-        self._done += count
-        now = time.monotonic()
-        if now - self._reported_at >= _REPORT_S or self._done >= self._total:
-            self._reported_at = now
-            rate = (self._done - self._begun_with) / max(now - self._begun_at, 1e-6)
-            self._report(PullProgress(self._stage, self._done, self._total, rate))
+def part_of(target: Path) -> Path:
+    """Where what is fetched of a file lies until it is whole."""
+    return target.with_name(f"{target.name}.part")
+
+
+def read_state(part: Path) -> PartState | None:
+    """Of what a `.part` file is the beginning; None when that is not known, or there is none."""
+    try:
+        return PartState(**json.loads(_state_file(part).read_text(encoding="utf-8"))) if part.exists() else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _state_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _locate(hub: HuggingFaceHub, source: Source, state: PartState | None) -> tuple[RemoteRepository, RemoteFile]:
+    """The file to fetch: at the commit that the `.part` is of, as long as that is what is asked for and can be had."""
+    part = part_of(paths.models_dir() / source.local_name)
+    same = state and (state.repository, state.file) == (source.repository, source.file)
+    if state and same and source.revision in ("", state.commit):
+        with contextlib.suppress(NoSuchFile, NoSuchRevision):
+            repository, file = hub.locate(source.repository, source.file, state.commit)
+            if (file.size_bytes, file.sha256) == (state.size_bytes, state.sha256):
+                return repository, file
+    try:
+        repository, file = hub.locate(source.repository, source.file, source.revision)
+    except NoSuchFile as error:
+        files = [name for name in hub.find(source.repository, source.revision).files if name.endswith(".gguf")]
+        raise LocalcoderError(error.what, f"It has: {', '.join(sorted(files)[:12])}.", exit_code=2) from None
+    if state != PartState(repository.name, repository.commit, file.name, file.size_bytes, file.sha256):
+        _discard(part)
+    return repository, file
+
+
+def _check_name(source: Source) -> None:
+    if not source.local_name.lower().endswith(".gguf"):
+        raise LocalcoderError(
+            f"{source.file} is not a GGUF file.", f"Convert it: localcoder convert {source.repository}", exit_code=2
+        )
+    if re.search(r"-\d{5}-of-\d{5}\.gguf$", source.file):
+        raise LocalcoderError(f"{source.file} is a part of a model.", "Take one that is a single file.", exit_code=2)
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _state_file(part).unlink(missing_ok=True)
+
+
+def _finish(part: Path, target: Path) -> None:
+    fd = os.open(part, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    part.replace(target)
+    sync_directory(target.parent)
+    _state_file(part).unlink(missing_ok=True)
 
 
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
-    if needed > free:
+    if needed + _SPARE_BYTES > free:
         raise LocalcoderError(
-            f"{needed / 1e9:.1f} GB are needed in {folder}, {free / 1e9:.1f} GB are free.", "Make room and pull again."
+            f"{needed / 1e9:.2f} GB are needed in {folder}, {free / 1e9:.2f} GB are free.", "Make room and pull again."
         )
 
 
-def _sha256(path: Path, total: int, report: Callable[[PullProgress], None], stop: threading.Event) -> str:
-    meter = _Meter("checking", 0, total, report, stop)
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            meter.add(len(chunk))
-    return digest.hexdigest()
+@contextlib.contextmanager
+def _readable_disk_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except ConvertError as error:
+        raise LocalcoderError(error.what, "What was fetched is kept; pulling again goes on from there.") from None
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else str(error.strerror or error)
+        raise LocalcoderError(
+            f"{target}: {what}.", "What was fetched is kept; pulling again goes on from there."
+        ) from None

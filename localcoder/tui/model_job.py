@@ -34,9 +34,9 @@ class ModelJob:
 
     def pull(self, entry: Entry) -> None:
         """Fetch a model of the catalogue. Blocks; call it in a thread."""
-        from localcoder.models.pull import PullProgress, pull
+        from localcoder.models.pull import Progress, pull
 
-        def report(progress: PullProgress) -> None:
+        def report(progress: Progress) -> None:
             self._progress(progress.stage, progress.done_bytes, progress.total_bytes, progress.bytes_per_s)
 
         self._run(f"Pulling {entry.name}", lambda: pull(entry, report, self._stop))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.models import store
 from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
 from localcoder.models.fit import available_bytes, fit
-from localcoder.models.pull import PullProgress, pull
+from localcoder.models.pull import PartState, Progress, pull
 
 
 @pytest.fixture(autouse=True)
@@ -123,12 +124,12 @@ ENTRY = Entry("test:1", "owner/repo", "test-Q8_0.gguf", "Q8_0", 1, SIZES[0])
 
 
 def test_a_pull_arrives_whole_and_tells_how_far_it_is(hub: Hub) -> None:
-    seen: list[PullProgress] = []
+    seen: list[Progress] = []
     path = pull(ENTRY, seen.append, threading.Event())
     assert path is not None
     assert path.read_bytes() == hub.data
     assert seen[-1].done_bytes == seen[-1].total_bytes == len(hub.data)
-    assert {progress.stage for progress in seen} == {"fetching", "checking"}
+    assert {progress.stage for progress in seen} == {"download", "check"}
     assert not list(path.parent.glob("*.part"))
 
 
@@ -136,6 +137,9 @@ def test_a_stopped_pull_goes_on_at_the_byte(hub: Hub, models_directory: Path) ->
     models_directory.mkdir()
     part = models_directory / "test-Q8_0.gguf.part"
     part.write_bytes(hub.data[:1_000_000])
+    digest = hashlib.sha256(hub.data).hexdigest()
+    state = PartState("owner/repo", "0" * 40, "test-Q8_0.gguf", len(hub.data), digest)
+    (models_directory / "test-Q8_0.gguf.part.json").write_text(json.dumps(state.__dict__))
     stop = threading.Event()
     stop.set()
     assert pull(ENTRY, lambda progress: None, stop) is None
@@ -150,7 +154,7 @@ def test_wrong_bytes_are_refused_and_thrown_away(hub: Hub, models_directory: Pat
     hub.served = b"\0" * len(hub.data)
     with pytest.raises(LocalcoderError, match="checksum"):
         pull(ENTRY, lambda progress: None, threading.Event())
-    assert list(models_directory.iterdir()) == []
+    assert [path.name for path in models_directory.iterdir()] == [".test-Q8_0.gguf.lock"]
 
 
 def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch, hub: Hub) -> None:
@@ -159,7 +163,7 @@ def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch, hub: Hub)
     monkeypatch.setattr(
         huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     )
-    with pytest.raises(LocalcoderError, match="could not be fetched"):
+    with pytest.raises(LocalcoderError, match="cannot be fetched"):
         pull(ENTRY, lambda progress: None, threading.Event())
 
 

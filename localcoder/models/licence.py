@@ -1,0 +1,58 @@
+"""The licence of StarCoder2's weights: shown once, and the answer remembered."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from localcoder import paths
+from localcoder.errors import LocalcoderError
+
+OPENRAIL = "bigcode-openrail-m"
+ADDRESS = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"
+TERMS = f"""\
+StarCoder2's weights, and everything made from them, are under the BigCode OpenRAIL-M licence. Its full text counts:
+  {ADDRESS}
+In short, and not instead of it:
+- You may use, change and share the model, commercially too, and what it writes is yours to answer for.
+- Its Attachment A forbids some uses: among them breaking the law, harming minors, writing malware, spreading falsehoods
+  meant to harm, harassing or impersonating people, using personal data against them, discriminating, exploiting the
+  vulnerable, deciding automatically on people's rights, giving medical advice, predicting crimes, and passing off
+  text as not made by a machine.
+- Whoever passes the model on, converted or changed too, passes these restrictions and the licence on with it, says what
+  was changed, and keeps the notices.
+"""
+_FILE = "licences.json"
+
+
+def is_starcoder(name: str) -> bool:
+    """Whether a repository's or file's name speaks of a StarCoder model, whose licence goes with every copy."""
+    return "starcoder" in name.lower() or name.lower().startswith("bigcode/")
+
+
+def is_accepted(licence: str = OPENRAIL) -> bool:
+    """Whether the user agreed to it here before."""
+    try:
+        return licence in json.loads((paths.state_dir() / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def accept(licence: str = OPENRAIL) -> None:
+    """Remember that the user agreed. Raises LocalcoderError."""
+    from converters.errors import ConvertError
+    from converters.output import write_whole
+
+    file = paths.state_dir() / _FILE
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            agreed = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            agreed = {}
+        agreed[licence] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        write_whole(file, json.dumps(agreed, indent=1).encode())
+    except ConvertError as error:
+        raise LocalcoderError(error.what, "Your answer cannot be remembered.") from None
+    except OSError as error:
+        raise LocalcoderError(f"{file} cannot be written: {error.strerror}.", "Check its permissions.") from None
