@@ -8,20 +8,29 @@ from localcoder.cli.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("localcoder.cli.models_list", "List the models that are here, and those that can be had."),
+    "show": ("localcoder.cli.models_list:show_command", "Show what is known of a model."),
+    "pull": ("localcoder.cli.models_get:pull_command", "Fetch a model from the Hugging Face hub."),
+    "add": ("localcoder.cli.models_get:add_command", "Make a GGUF file known, by a link or a copy."),
+    "rm": ("localcoder.cli.models_keep:rm_command", "Delete a model."),
+    "verify": ("localcoder.cli.models_keep:verify_command", "Check that models are as they came."),
+    "prune": ("localcoder.cli.models_keep:prune_command", "Delete what interrupted work left behind."),
+    "export": ("localcoder.cli.models_bundle:export_command", "Pack a model for a machine without a network."),
+    "import": ("localcoder.cli.models_bundle:import_command", "Unpack such a model."),
 }
 """Name → module, and its line in `localcoder models --help`. See `LazyGroup`."""
 
 
 @click.group(cls=LazyGroup, table=COMMANDS, invoke_without_command=True)
+@click.option("--all", "every", is_flag=True, help="Every type of every model, and the checkpoints to convert from.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, every: bool, as_json: bool) -> None:
     """Models: without a command, `localcoder models` lists what is here and what can be had.
 
     MODEL is a name (`nano`, `starcoder2:3b`, `starcoder2:7b-q5_k_m`, a file's name in the models directory), a file on
     the Hugging Face hub (OWNER/REPOSITORY or OWNER/REPOSITORY/FILE), or a path.
     """
     if ctx.invoked_subcommand is None:
-        from localcoder.cli.models_list import show
+        from localcoder.cli.models_list import print_list
 
-        show(as_json=as_json)
+        print_list(every=every, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Draws a conversion's progress events on standard error."""
+"""Draws the progress events of long work on standard error."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _STAGES = {
     "check": "sha256",
     "inspect": "Checking rows",
     "repair": "Copying",
+    "copy": "Copying",
+    "export": "Packing",
+    "import": "Unpacking",
 }
 
 
@@ -54,7 +57,9 @@ def watch(work: Generator[Progress, None, Result], *, quiet: bool = False) -> Re
                     result: Result = end.value
                     return result
                 if event.stage not in tasks:
-                    tasks[event.stage] = bar.add_task(_STAGES.get(event.stage, event.stage), total=None)
+                    # What an earlier run had done already is no part of this one's speed.
+                    name = _STAGES.get(event.stage, event.stage)
+                    tasks[event.stage] = bar.add_task(name, total=None, completed=event.done_bytes)
                 bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes)
 
 

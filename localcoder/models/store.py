@@ -2,35 +2,71 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 
+if TYPE_CHECKING:
+    from converters.progress import Progress
+
 DEMO = "nano"
 """The bundled demonstration model's name."""
+_COPY_BYTES = 8 << 20
 
 
 def resolve(model: str | None) -> Path:
     """The GGUF file that `--model` means: None is the bundled model, else a path, else a name in the models directory.
 
-    Raises LocalcoderError when there is no such file.
+    A name of the catalogue, or OWNER/REPOSITORY/FILE, is the file that was pulled under it. Raises LocalcoderError when
+    there is no such file.
     """
     if model is None or model == DEMO:
         return paths.bundled_model()
-    path = Path(model).expanduser()
-    if path.is_file():
-        return path
-    named = [paths.models_dir() / model, paths.models_dir() / f"{model}.gguf"]
+    named = [Path(model).expanduser(), paths.models_dir() / model, paths.models_dir() / f"{model}.gguf"]
     for candidate in named:
-        if candidate.is_file():
+        if _is_file(candidate):
             return candidate
-    if path.suffix == ".gguf" or len(path.parts) > 1:
+    from localcoder.models.references import parse
+
+    source = parse(model)
+    # A path of two parts looks like OWNER/REPOSITORY; what ends in .gguf was meant as a file.
+    if source is not None and not (model.endswith(".gguf") and model.count("/") < 2):
+        if found := _pulled(source.repository, source.file):
+            return found
+        raise LocalcoderError(
+            f"{model} is not on this machine.", f"Get it: localcoder models pull {model}", exit_code=2
+        )
+    if model.endswith(".gguf") or len(Path(model).parts) > 1:
         raise LocalcoderError(f"There is no model file {model}.", "Check the path given to --model.", exit_code=2)
-    known = ", ".join([DEMO, *sorted(file.stem for file in paths.models_dir().glob("*.gguf"))])
+    known = ", ".join([DEMO, *sorted(file.stem for file in paths.models_dir().glob("*.gguf"))][:20])
     raise LocalcoderError(f"There is no model named {model!r}.", f"Known: {known}; or give a path.", exit_code=2)
+
+
+def _pulled(repository: str, file: str) -> Path | None:
+    from localcoder.models import records
+
+    folder = paths.models_dir()
+    for name, record in records.read(folder).items():
+        if record.repository == repository and file in ("", record.file) and _is_file(folder / name):
+            return folder / name
+    # The index may be lost, and the catalogue's file be there under its own name.
+    candidate = folder / file.rsplit("/", 1)[-1]
+    return candidate if file and _is_file(candidate) and not records.read(folder).get(candidate.name) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False  # A name longer than the system takes, or a directory that may not be entered.
 
 
 @dataclass(frozen=True)
@@ -49,17 +85,107 @@ def installed() -> list[Installed]:
     if paths.bundled_model().is_file():
         found.append(Installed(DEMO, paths.bundled_model(), paths.bundled_model().stat().st_size, is_bundled=True))
     for path in sorted(paths.models_dir().glob("*.gguf")):
-        if path.is_file():
-            found.append(Installed(path.stem, path, path.stat().st_size))
+        # A file may go, or a network disk fail, between the listing and the look.
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                found.append(Installed(path.stem, path, path.stat().st_size))
     return found
 
 
-def add(path: Path) -> Installed:
+def find(name: str) -> Installed:
+    """A model on this machine by name or path. Raises LocalcoderError."""
+    path = resolve(name)
+    is_bundled = path == paths.bundled_model()
+    return Installed(DEMO if is_bundled else path.stem, path, path.stat().st_size, is_bundled)
+
+
+def add(path: Path, name: str = "") -> Installed:
     """Make a GGUF file that lies elsewhere known by its name, through a link: nothing is copied.
 
     Raises LocalcoderError for what is no GGUF file, and for a name that is taken.
     """
     path = path.expanduser().absolute()
+    _require_gguf(path)
+    link = _place(name or path.stem)
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not (os.path.lexists(link) and link.exists() and link.samefile(path)):
+            link.symlink_to(path)
+    except FileExistsError:
+        raise _taken(link) from None
+    except OSError as error:
+        raise LocalcoderError(f"{link} cannot be made: {error.strerror}.", "Use the file by its path.") from None
+    return Installed(link.stem, link, path.stat().st_size)
+
+
+def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]:
+    """Copy a GGUF file into the models directory, and check the copy; yields how far it is. Raises as `add` does."""
+    import hashlib
+    import time
+
+    from converters.progress import Progress
+    from localcoder.models import records
+    from localcoder.models.licence import OPENRAIL, is_starcoder
+
+    path = path.expanduser().absolute()
+    _require_gguf(path)
+    target = _place(name or path.stem)
+    beside = target.with_name(f".{target.name}.partial")
+    with records.hold(target.parent, target.name):
+        if os.path.lexists(target):
+            raise _taken(target)
+        try:
+            total, digest, done, begun_at = path.stat().st_size, hashlib.sha256(), 0, time.monotonic()
+            if total > shutil.disk_usage(target.parent).free:
+                raise OSError(errno.ENOSPC, "the disk is full")
+            with path.open("rb") as source, beside.open("wb") as copy:
+                while block := source.read(_COPY_BYTES):
+                    copy.write(block)
+                    digest.update(block)
+                    done += len(block)
+                    yield Progress("copy", done, total, done / max(time.monotonic() - begun_at, 1e-9))
+                copy.flush()
+                os.fsync(copy.fileno())
+            beside.replace(target)
+        except OSError as error:
+            todo = "Make room, or add it without --copy."
+            raise LocalcoderError(f"{path} cannot be copied: {error.strerror}.", todo) from None
+        finally:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+        licence = OPENRAIL if is_starcoder(path.name) else ""
+        records.put(target.parent, target.name, records.Record(sha256=digest.hexdigest(), licence=licence))
+    return Installed(target.stem, target, total)
+
+
+def remove(model: Installed) -> None:
+    """Delete a model's file; of one that was added, only the link. Raises LocalcoderError for the bundled model."""
+    from localcoder.models import records
+
+    if model.is_bundled:
+        raise LocalcoderError("The bundled model belongs to the program.", "Choose another to start with.", exit_code=2)
+    if model.path.parent != paths.models_dir():
+        raise LocalcoderError(
+            f"{model.path} is not in the models directory.", "Delete it yourself, if you mean to.", exit_code=2
+        )
+    try:
+        model.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise LocalcoderError(f"{model.path} cannot be deleted: {error.strerror}.", "Check its permissions.") from None
+    records.put(paths.models_dir(), model.path.name, None)
+
+
+def _place(name: str) -> Path:
+    return paths.models_dir() / f"{name.removesuffix('.gguf')}.gguf"
+
+
+def _taken(target: Path) -> LocalcoderError:
+    return LocalcoderError(
+        f"There is a model {target.stem} already.", "Remove that one, or give this one another name.", exit_code=2
+    )
+
+
+def _require_gguf(path: Path) -> None:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -67,25 +193,3 @@ def add(path: Path) -> Installed:
         raise LocalcoderError(f"{path} cannot be read: {error.strerror}.", "Check the path.", exit_code=2) from None
     if magic != b"GGUF":
         raise LocalcoderError(f"{path} is not a GGUF file.", "Convert it first: localcoder convert.", exit_code=2)
-    link = paths.models_dir() / f"{path.stem}.gguf"
-    try:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not (os.path.lexists(link) and link.exists() and link.samefile(path)):
-            link.symlink_to(path)
-    except FileExistsError:
-        raise LocalcoderError(
-            f"There is a model {path.stem} already.", "Remove that one, or rename this file.", exit_code=2
-        ) from None
-    except OSError as error:
-        raise LocalcoderError(f"{link} cannot be made: {error.strerror}.", "Use the file by its path.") from None
-    return Installed(path.stem, link, path.stat().st_size)
-
-
-def remove(model: Installed) -> None:
-    """Delete a model's file; of one that was added, only the link. Raises LocalcoderError for the bundled model."""
-    if model.is_bundled:
-        raise LocalcoderError("The bundled model belongs to the program.", "Choose another to start with.", exit_code=2)
-    try:
-        model.path.unlink(missing_ok=True)
-    except OSError as error:
-        raise LocalcoderError(f"{model.path} cannot be deleted: {error.strerror}.", "Check its permissions.") from None
