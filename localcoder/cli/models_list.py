@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-
-
-@dataclass(frozen=True)
-class Line:
-    """A model. `where`: "bundled", "here", "to pull", "to convert", or how much of it was fetched."""
-
-    name: str
-    type: str
-    size_bytes: int
-    fits: str
-    needs_bytes: int
-    where: str
-    path: str | None = None
-    repository: str | None = None
-    aliases: list[str] = field(default_factory=list)
 
 
 @click.command()
@@ -35,62 +20,17 @@ def command(every: bool, as_json: bool) -> None:
 
 def print_list(*, every: bool, as_json: bool) -> None:
     """Print the list; `every`: with the whole catalogue."""
-    lines = _lines(every)
+    from localcoder.models.fit import gigabytes
+    from localcoder.models.listing import listing
+
+    lines = listing(every=every)
     if as_json:
         click.echo(json.dumps([asdict(line) for line in lines], indent=1))
         return
-    from localcoder.models.fit import gigabytes
-
     width = max(len(line.name) for line in lines)
     for line in lines:
-        size = gigabytes(line.size_bytes)
-        click.echo(f"{line.name:<{width}}  {line.type:<7} {size:>8}  {line.fits:<12}  {line.where}")
-
-
-def _lines(every: bool) -> list[Line]:
-    from localcoder import paths
-    from localcoder.models import records, store
-    from localcoder.models.catalog import ALL_ENTRIES, CHECKPOINTS, ENTRIES, size_in_name, type_in_name
-    from localcoder.models.fit import available_bytes, fit
-    from localcoder.models.pull import part_of, read_state
-
-    free = available_bytes()
-    known = records.read(paths.models_dir())
-    pulled = {(record.repository, record.file) for record in known.values() if record.repository}
-    names = {(entry.repository, entry.file): entry.name for entry in ALL_ENTRIES}
-    lines = []
-    here = store.installed()
-    for model in here:
-        found = fit(model.size_bytes, size_in_name(model.name), free)
-        record = known.get(model.path.name, records.Record()) if not model.is_bundled else records.Record()
-        alias = names.get((record.repository, record.file))
-        lines.append(
-            Line(
-                model.name,
-                type_in_name(model.path.stem),
-                model.size_bytes,
-                found.verdict,
-                found.needs_bytes,
-                "bundled" if model.is_bundled else f"here, {alias}" if alias else "here",
-                str(model.path),
-                record.repository or None,
-                [alias] if alias else [],
-            )
-        )
-    taken = {model.path.name for model in here}
-    for entry in ALL_ENTRIES if every else ENTRIES:
-        if entry.local_name in taken or (entry.repository, entry.file) in pulled:
-            continue
-        part = part_of(paths.models_dir() / entry.local_name)
-        state = read_state(part)
-        where = f"{part.stat().st_size / max(state.size_bytes, 1):.0%} fetched" if state else "to pull"
-        found = fit(entry.size_bytes, entry.size, free)
-        needs, verdict = found.needs_bytes, found.verdict
-        lines.append(Line(entry.name, entry.type_name, entry.size_bytes, verdict, needs, where, None, entry.repository))
-    for checkpoint in CHECKPOINTS if every else ():
-        size_bytes = checkpoint.size_bytes
-        lines.append(Line(checkpoint.repository, "", size_bytes, "", 0, "to convert", repository=checkpoint.repository))
-    return lines
+        where = f"{line.where}, {line.alias}" if line.alias else line.where
+        click.echo(f"{line.name:<{width}}  {line.type:<7} {gigabytes(line.size_bytes):>8}  {line.fits:<12}  {where}")
 
 
 @click.command()
