@@ -88,7 +88,7 @@ def _to_pull(entry: Entry, free: int) -> Listed:
 
 def _half(shown: set[str], free: int) -> Iterator[Listed]:
     """Interrupted pulls of what the list does not show otherwise."""
-    for part in sorted(paths.models_dir().glob("*.gguf.part")):
+    for part in records.models_in(paths.models_dir(), "*.gguf.part"):
         name = part.name.removesuffix(".part")
         state = read_state(part)
         if state and name not in shown:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localcoder.errors import LocalcoderError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 _INDEX = "index.json"
 _VERSION = 1
@@ -49,7 +54,7 @@ def rebuild(folder: Path) -> dict[str, Record]:
 
     known = {entry.sha256: entry for entry in ALL_ENTRIES if entry.sha256}
     found = {}
-    for path in sorted(folder.glob("*.gguf")):
+    for path in models_in(folder):
         digest = sidecar_digest(path)
         entry = known.get(digest)
         licence = OPENRAIL if is_starcoder(path.name) else ""
@@ -102,8 +107,7 @@ def hold(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / f".{name}.lock", timeout=wait_s, thread_local=False)
-        lock.acquire()
+        lock = _acquire(folder / f".{name}.lock", wait_s)
     except filelock.Timeout:
         raise LocalcoderError(f"{name} is being worked on by another localcoder.", "Wait for it, or end it.") from None
     except OSError as error:
@@ -114,6 +118,31 @@ def hold(folder: Path, name: str, *, wait_s: float = 0.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _acquire(file: Path, wait_s: float) -> BaseFileLock:
+    from filelock import FileLock, SoftFileLock
+
+    with warnings.catch_warnings():
+        # That a disk has no locks is nothing that a user must do something about.
+        warnings.simplefilter("ignore")
+        lock: BaseFileLock = FileLock(file, timeout=wait_s, thread_local=False)
+        try:
+            lock.acquire()
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+            lock = SoftFileLock(file.with_name(f"{file.name}.soft"), timeout=wait_s, thread_local=False)
+            lock.acquire()
+    return lock
+
+
+def models_in(folder: Path, pattern: str = "*.gguf") -> list[Path]:
+    """Files and links in a directory, sorted; none when it cannot be read (a network disk that is gone)."""
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def _record(item: dict[str, Any]) -> Record:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.models import records
 
 if TYPE_CHECKING:
     from converters.progress import Progress
@@ -46,13 +47,11 @@ def resolve(model: str | None) -> Path:
         )
     if model.endswith(".gguf") or len(Path(model).parts) > 1:
         raise LocalcoderError(f"There is no model file {model}.", "Check the path given to --model.", exit_code=2)
-    known = ", ".join([DEMO, *sorted(file.stem for file in paths.models_dir().glob("*.gguf"))][:20])
+    known = ", ".join([DEMO, *(file.stem for file in records.models_in(paths.models_dir()))][:20])
     raise LocalcoderError(f"There is no model named {model!r}.", f"Known: {known}; or give a path.", exit_code=2)
 
 
 def _pulled(repository: str, file: str) -> Path | None:
-    from localcoder.models import records
-
     folder = paths.models_dir()
     for name, record in records.read(folder).items():
         if record.repository == repository and file in ("", record.file) and _is_file(folder / name):
@@ -84,7 +83,7 @@ def installed() -> list[Installed]:
     found = []
     if paths.bundled_model().is_file():
         found.append(Installed(DEMO, paths.bundled_model(), paths.bundled_model().stat().st_size, is_bundled=True))
-    for path in sorted(paths.models_dir().glob("*.gguf")):
+    for path in records.models_in(paths.models_dir()):
         # A file may go, or a network disk fail, between the listing and the look.
         with contextlib.suppress(OSError):
             if path.is_file():
@@ -124,7 +123,6 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
     import time
 
     from converters.progress import Progress
-    from localcoder.models import records
     from localcoder.models.licence import OPENRAIL, is_starcoder
 
     path = path.expanduser().absolute()
@@ -160,8 +158,6 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
 
 def remove(model: Installed) -> None:
     """Delete a model's file; of one that was added, only the link. Raises LocalcoderError for the bundled model."""
-    from localcoder.models import records
-
     if model.is_bundled:
         raise LocalcoderError("The bundled model belongs to the program.", "Choose another to start with.", exit_code=2)
     if model.path.parent != paths.models_dir():

@@ -96,7 +96,7 @@ def _why_useless(path: Path, *, parts: bool) -> str:
         return "half a file"
     if name.endswith(".gguf.sha256"):
         return "" if path.with_suffix("").exists() else "the checksum of nothing"
-    if match := re.fullmatch(r"\.(.+\.gguf)\.lock", name):
+    if match := re.fullmatch(r"\.(.+\.gguf)\.lock(?:\.soft)?", name):
         return "" if path.with_name(f"{match[1]}.part").exists() and not parts else "a lock"
     return ""
 

@@ -1,0 +1,312 @@
+"""The models directory on bad days: a lost index, loops, a thousand models, clocks that jump, files that go."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from localcoder import paths
+from localcoder.engine.api import Request, Token
+from localcoder.engine.local import LocalEngine
+from localcoder.errors import LocalcoderError
+from localcoder.models import bundle, licence, records, store, upkeep
+from localcoder.models.catalog import ALL_ENTRIES, CHECKPOINTS, find
+from localcoder.models.listing import listing
+from localcoder.models.references import parse, source_of
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "models_dir", lambda: folder)
+    monkeypatch.setattr(paths, "state_dir", lambda: tmp_path / "state")
+    return folder
+
+
+def done(work: Generator[object, None, Result]) -> Result:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def test_names() -> None:
+    entry = find("StarCoder2:7b-Q5_K_M")
+    assert entry is not None
+    assert (entry.repository, entry.file) == ("QuantFactory/starcoder2-7b-GGUF", "starcoder2-7b.Q5_K_M.gguf")
+    assert find("starcoder2:3b-q4_k_m") is find("starcoder2:3b")
+    assert find("starcoder2:4b") is None
+    assert parse("starcoder2:3b") == source_of(ALL_ENTRIES[0])
+    source = parse("owner/repo/folder/x.gguf@v1")
+    assert source is not None
+    assert (source.repository, source.file, source.revision) == ("owner/repo", "folder/x.gguf", "v1")
+    assert source.local_name == "x.gguf"
+    assert parse("./x.gguf") is None
+    assert len({item.name for item in ALL_ENTRIES}) == len(ALL_ENTRIES)
+    assert "bigcode/starcoder2-15b-instruct-v0.1" in {item.repository for item in CHECKPOINTS}
+
+
+def test_a_pulled_file_is_found_by_every_name_it_has(folder: Path) -> None:
+    with pytest.raises(LocalcoderError) as raised:
+        store.resolve("starcoder2:3b")
+    assert raised.value.todo == "Get it: localcoder models pull starcoder2:3b"
+    file = folder / "mine.gguf"
+    file.write_bytes(b"GGUF")
+    entry = ALL_ENTRIES[0]
+    records.put(folder, file.name, records.Record(entry.repository, "c" * 40, entry.file, "a" * 64))
+    for name in ("starcoder2:3b", "mine", "mine.gguf", entry.repository, f"{entry.repository}/{entry.file}", str(file)):
+        assert store.resolve(name) == file
+    assert [item.alias for item in listing() if item.path == str(file)] == ["starcoder2:3b"]
+    assert "starcoder2:3b" not in [item.name for item in listing()]
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[1]", b'{"version": 9}', b'{"version": 1, "models": 3}', b"\xff\0" * 9]
+)
+def test_a_corrupt_index_is_rebuilt_from_the_files(broken: bytes, folder: Path) -> None:
+    entry = next(entry for entry in ALL_ENTRIES if entry.sha256)
+    (folder / entry.local_name).write_bytes(b"GGUF")
+    (folder / f"{entry.local_name}.sha256").write_text(f"{entry.sha256}  {entry.local_name}\n")
+    (folder / "index.json").write_bytes(broken)
+    assert records.read(folder)[entry.local_name].repository == entry.repository
+    assert store.resolve(entry.name) == folder / entry.local_name
+    records.put(folder, "other.gguf", records.Record(sha256="b" * 64))
+    saved = json.loads((folder / "index.json").read_text())["models"]
+    assert saved[entry.local_name]["sha256"] == entry.sha256
+    assert set(saved) == {entry.local_name, "other.gguf"}
+
+
+def test_many_write_the_index_at_once(folder: Path) -> None:
+    def work(number: int) -> None:
+        for step in range(5):
+            records.put(folder, f"{number}-{step}.gguf", records.Record(commit=str(number)))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(records.read(folder)) == 20
+
+
+def test_loops_of_links(folder: Path) -> None:
+    (folder / "a.gguf").symlink_to(folder / "b.gguf")
+    (folder / "b.gguf").symlink_to(folder / "a.gguf")
+    (folder / "self").symlink_to(folder)
+    (folder / "good.gguf").write_bytes(b"GGUF")
+    assert [model.name for model in store.installed()] == ["nano", "good"]
+    assert {item.path.name for item in upkeep.leftovers()} == {"a.gguf", "b.gguf"}
+    for name in ("a", str(folder / "self" / "self" / "a.gguf"), "x" * 5000):
+        with pytest.raises(LocalcoderError):
+            store.resolve(name)
+    with pytest.raises(LocalcoderError, match="cannot be read"):
+        store.add(folder / "a.gguf")
+    assert all(upkeep.delete(item) for item in upkeep.leftovers())
+    assert [path.name for path in folder.glob("*.gguf")] == ["good.gguf"]
+
+
+def test_the_models_directory_is_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    monkeypatch.setattr(paths, "models_dir", lambda: tmp_path / "loop")
+    assert [model.name for model in store.installed()] == ["nano"]
+    assert listing()[0].name == "nano"
+    file = tmp_path / "x.gguf"
+    file.write_bytes(b"GGUF")
+    with pytest.raises(LocalcoderError):
+        store.add(file)
+    with pytest.raises(LocalcoderError):
+        done(store.add_copy(file))
+
+
+def test_a_thousand_models(folder: Path) -> None:
+    for number in range(1000):
+        (folder / f"m{number:04}-Q4_K_M.gguf").write_bytes(b"GGUF")
+        (folder / f"m{number:04}-Q4_K_M.gguf.sha256").write_text(f"{number:064x}  x\n")
+    begun = time.monotonic()
+    records.put(folder, "m0000-Q4_K_M.gguf", records.Record(sha256="0" * 64))
+    assert len(records.read(folder)) == 1000
+    assert len([item for item in listing() if item.where == "here"]) == 1000
+    store.remove(store.find("m0500-Q4_K_M"))
+    assert time.monotonic() - begun < 3
+    with pytest.raises(LocalcoderError) as raised:
+        store.resolve("none")
+    assert len(raised.value.todo) < 1000
+
+
+def test_clocks_that_jump(folder: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = done(store.add_copy(demo_model, "mine"))
+    os.utime(model.path, (0, 0))
+    os.utime(folder / "index.json", (4e9, 4e9))
+    times = iter([2e9, 1.0, 3e9, 0.0] * 100)
+    monkeypatch.setattr(time, "time", lambda: next(times))
+    assert done(upkeep.verify(model)).state == "good"
+    licence.accept()
+    assert licence.is_accepted()
+    packed = done(bundle.export(model, tmp_path))
+    first = packed.read_bytes()
+    os.utime(model.path, (3e9, 3e9))
+    assert done(bundle.export(model, tmp_path)).read_bytes() == first
+    assert [item.name for item in listing() if item.where == "here"] == ["mine"]
+
+
+async def test_a_model_is_deleted_while_in_use(demo_model: Path) -> None:
+    model = done(store.add_copy(demo_model, "mine"))
+    engine = LocalEngine(store.resolve("mine"))
+    try:
+        request = Request(tuple(range(100, 120)), max_tokens=4)
+        before = [event.id async for event in engine.generate(request) if isinstance(event, Token)]
+        store.remove(model)
+        assert [event.id async for event in engine.generate(request) if isinstance(event, Token)] == before
+    finally:
+        await engine.close()
+    with pytest.raises(LocalcoderError, match="no model named 'mine'"):
+        store.resolve("mine")
+    assert records.read(paths.models_dir()) == {}
+
+
+def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> None:
+    model = done(store.add_copy(demo_model, "mine"))
+    assert done(upkeep.verify(model)).state == "good"
+    with pytest.raises(LocalcoderError, match="already"):
+        done(store.add_copy(demo_model, "mine"))
+    with model.path.open("rb+") as file:
+        file.seek(5_000_000)
+        file.write(b"\0" * 64)
+    assert done(upkeep.verify(model)).state == "damaged"
+    with pytest.raises(LocalcoderError, match="damaged"):
+        done(bundle.export(model, paths.models_dir()))
+    link = store.add(demo_model, "link")
+    assert done(upkeep.verify(link)).state == "unknown"
+
+
+def test_a_copy_that_is_interrupted_leaves_nothing(demo_model: Path, folder: Path) -> None:
+    work = store.add_copy(demo_model, "mine")
+    next(work)
+    work.close()
+    assert [path.name for path in folder.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_a_bundle_goes_to_another_machine(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    done(store.add_copy(demo_model, "starcoder2-tiny"))
+    origin = records.Record("owner/repo", "c" * 40, "tiny.gguf", licence=licence.OPENRAIL)
+    digest = records.read(folder)["starcoder2-tiny.gguf"].sha256
+    records.put(folder, "starcoder2-tiny.gguf", records.Record(**{**origin.__dict__, "sha256": digest}))
+    packed = done(bundle.export(store.find("starcoder2-tiny"), tmp_path))
+    with zipfile.ZipFile(packed) as inside:
+        assert inside.namelist() == ["bundle.json", "LICENCE.txt", "SHA256SUMS", "starcoder2-tiny.gguf"]
+        assert "Attachment A" in inside.read("LICENCE.txt").decode()
+        assert inside.read("SHA256SUMS").decode() == f"{digest}  starcoder2-tiny.gguf\n"
+    other = tmp_path / "other" / "models"
+    monkeypatch.setattr(paths, "models_dir", lambda: other)
+    model = done(bundle.install(packed))
+    assert model.path.read_bytes() == demo_model.read_bytes()
+    assert records.read(other) == records.read(folder)
+    assert done(upkeep.verify(model)).state == "good"
+    with pytest.raises(LocalcoderError, match="already"):
+        done(bundle.install(packed))
+
+
+def test_bundles_that_are_not_to_be_trusted(demo_model: Path, tmp_path: Path, folder: Path) -> None:
+    packed = done(bundle.export(store.find("nano"), tmp_path / "nano.zip"))
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LocalcoderError, match="half of one"):
+        bundle.read_manifest(packed)
+    packed.write_bytes(whole[:3_000_000] + b"\0" * 64 + whole[3_000_064:])
+    with pytest.raises(LocalcoderError, match="damaged"):
+        done(bundle.install(packed))
+    for name in ("../out.gguf", "/out.gguf", ".hidden.gguf", "out.txt", "a\\b.gguf"):
+        with zipfile.ZipFile(packed, "w") as made:
+            record = {"sha256": "0" * 64}
+            made.writestr("bundle.json", json.dumps({"version": 1, "file": name, "size_bytes": 4, "record": record}))
+            made.writestr(name, b"GGUF")
+        with pytest.raises(LocalcoderError, match="not a bundle"):
+            done(bundle.install(packed))
+    with pytest.raises(LocalcoderError, match="cannot be read"):
+        bundle.read_manifest(tmp_path / "none.zip")
+    assert [path.name for path in folder.iterdir() if path.name.endswith(("gguf", "partial"))] == []
+    assert not (tmp_path / "out.gguf").exists()
+
+
+def test_prune_takes_what_is_of_no_use(folder: Path) -> None:
+    (folder / "good.gguf").write_bytes(b"GGUF")
+    (folder / "good.gguf.sha256").write_text("0" * 64)
+    (folder / "notes.txt").write_text("mine")
+    useless = [".x.gguf.partial", "y.gguf.part", "y.gguf.part.json", "z.gguf.sha256", ".y.gguf.lock"]
+    for name in useless:
+        (folder / name).write_text("x")
+    (folder / "dead.gguf").symlink_to(folder / "nothing")
+    parts = {"y.gguf.part", "y.gguf.part.json", ".y.gguf.lock"}
+    assert {item.path.name for item in upkeep.leftovers()} == {*useless, "dead.gguf"}
+    assert {item.path.name for item in upkeep.leftovers(parts=False)} == {*useless, "dead.gguf"} - parts
+    with records.hold(folder, "y.gguf"):
+        assert not upkeep.delete(next(item for item in upkeep.leftovers() if item.path.name == "y.gguf.part"))
+    for item in upkeep.leftovers():
+        assert upkeep.delete(item)
+    assert sorted(path.name for path in folder.iterdir()) == ["good.gguf", "good.gguf.sha256", "notes.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_network_disk_without_locks(number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with records.hold(folder, "x.gguf"):
+        records.put(folder, "x.gguf", records.Record(commit="c"))
+        with pytest.raises(LocalcoderError, match="another localcoder"), records.hold(folder, "x.gguf"):
+            pass
+    assert records.read(folder)["x.gguf"].commit == "c"
+
+
+def test_a_network_disk_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "scandir", fail)
+    monkeypatch.setattr(os, "listdir", fail)
+    assert [model.name for model in store.installed()] == ["nano"]
+    with pytest.raises(LocalcoderError, match="Input/output"):
+        upkeep.leftovers()
+    with pytest.raises(LocalcoderError, match="no model named"):
+        store.resolve("mine")
+
+
+def test_the_commands_speak_json(tmp_path: Path, demo_model: Path) -> None:
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "d"), "XDG_STATE_HOME": str(tmp_path / "s")}
+
+    def run(*arguments: str) -> object:
+        command = [sys.executable, "-m", "localcoder", "models", *arguments, "--json"]
+        found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+        return json.loads(found.stdout)
+
+    assert run("add", str(demo_model), "--copy", "--as", "mine")["name"] == "mine"  # type: ignore[index]
+    assert [item["name"] for item in run()][:2] == ["nano", "mine"]  # type: ignore[attr-defined]
+    assert run("show", "mine")["architecture"] == "starcoder2"  # type: ignore[index]
+    assert [item["state"] for item in run("verify")] == ["unknown", "good"]  # type: ignore[attr-defined]
+    packed = run("export", "mine", str(tmp_path))["path"]  # type: ignore[index]
+    assert run("rm", "mine")[0]["freed_bytes"] == demo_model.stat().st_size  # type: ignore[index]
+    assert run("import", packed)["name"] == "mine"  # type: ignore[index]
+    assert run("prune")["deleted"]  # type: ignore[index]
