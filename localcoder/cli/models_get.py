@@ -37,7 +37,7 @@ def pull_command(model: str, save_as: str, revision: str, accept_licence: bool, 
     else:
         page = f"https://huggingface.co/{source.repository}"
         click.echo(f"Its licence is its owner's: {page}", err=True)
-    path = watch(fetch(source), quiet=quiet)
+    path = watch(fetch(source), quiet=quiet, one_bar=True)
     _print(path, as_json)
 
 
@@ -78,6 +78,6 @@ def _print(path: Path, as_json: bool) -> None:
     if not as_json:
         click.echo(f"{path.stem}  {path}")
         return
-    record = records.read(path.parent).get(path.name, records.Record())
+    record = records.of(path)
     facts = {"name": path.stem, "path": str(path), "size_bytes": path.stat().st_size}
     click.echo(json.dumps({**facts, **record.__dict__}, indent=1))

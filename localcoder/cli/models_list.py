@@ -80,7 +80,7 @@ def _facts(name: str) -> dict[str, Any]:
 
     record = records.Record()
     if model.path.parent == paths.models_dir():
-        record = records.read(model.path.parent).get(model.path.name, record)
+        record = records.of(model.path)
     header = inspect(model.path, data=False)
     while True:
         try:

@@ -28,8 +28,10 @@ _STAGES = {
 }
 
 
-def watch(work: Generator[Progress, None, Result], *, quiet: bool = False) -> Result:
+def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_bar: bool = False) -> Result:
     """Run long work to its end and return its result; one bar a stage, on a terminal only.
+
+    `one_bar`: a stage's bar takes the place of the last one's.
 
     Ctrl-C and SIGTERM close the work, so that it can remove what is half-written.
     """
@@ -57,9 +59,11 @@ def watch(work: Generator[Progress, None, Result], *, quiet: bool = False) -> Re
                     result: Result = end.value
                     return result
                 if event.stage not in tasks:
+                    for earlier in tasks.values() if one_bar else ():
+                        bar.update(earlier, visible=False)
                     # What an earlier run had done already is no part of this one's speed.
                     name = _STAGES.get(event.stage, event.stage)
-                    tasks[event.stage] = bar.add_task(name, total=None, completed=event.done_bytes)
+                    tasks[event.stage] = bar.add_task(name, total=event.total_bytes or None, completed=event.done_bytes)
                 bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes)
 
 

@@ -49,7 +49,7 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
     target = target.expanduser()
     if target.is_dir():
         target = target / f"{model.name}.bundle.zip"
-    record = records.read(paths.models_dir()).get(model.path.name, records.Record())
+    record = records.of(model.path)
     if model.path.parent != paths.models_dir():
         licence = "apache-2.0" if model.is_bundled else OPENRAIL if is_starcoder(model.path.name) else ""
         record = records.Record(sha256=records.sidecar_digest(model.path), licence=licence)

@@ -103,7 +103,7 @@ def is_here(source: Source) -> bool:
     target = paths.models_dir() / source.local_name
     if not target.is_file():
         return False
-    record = records.read(target.parent).get(target.name, records.Record())
+    record = records.of(target)
     other = record.repository and (record.repository, record.file) != (source.repository, source.file)
     if other or (source.revision and record.commit and record.commit != source.revision):
         origin = f"{record.repository}@{record.commit[:8]}".rstrip("@")

@@ -47,6 +47,13 @@ def read(folder: Path) -> dict[str, Record]:
         return rebuild(folder)
 
 
+def of(path: Path) -> Record:
+    """The record of one file. What was written over since, by `localcoder convert` for example, is another file."""
+    digest = sidecar_digest(path)
+    record = read(path.parent).get(path.name, Record())
+    return Record(sha256=digest) if digest and record.sha256 not in ("", digest) else record
+
+
 def rebuild(folder: Path) -> dict[str, Record]:
     """Records from the files alone: their checksums, and what the catalogue says of a file of that checksum."""
     from localcoder.models.catalog import ALL_ENTRIES

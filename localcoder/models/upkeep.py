@@ -62,10 +62,8 @@ def verify(model: Installed) -> Generator[Progress, None, Verified]:
 
 
 def _known_digest(model: Installed) -> str:
-    if model.path.parent == paths.models_dir():
-        record = records.read(model.path.parent).get(model.path.name)
-        if record and record.sha256:
-            return record.sha256
+    if model.path.parent == paths.models_dir() and (digest := records.of(model.path).sha256):
+        return digest
     return records.sidecar_digest(model.path) or records.sidecar_digest(Path(os.path.realpath(model.path)))
 
 

@@ -229,6 +229,32 @@ def test_the_licence_is_asked_for_once(machine: Machine) -> None:
     assert "no second-state" in machine.refused("pull", "starcoder2:3b")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal")
+def test_on_a_terminal(machine: Machine, hub: FaultyHub) -> None:
+    import pexpect
+
+    def run(*arguments: str) -> pexpect.spawn[str]:
+        command = ["-m", "localcoder", "models", *arguments]
+        environment = {**machine.environment, "TERM": "xterm", "NO_COLOR": "1"}
+        size = (24, 110)
+        return pexpect.spawn(sys.executable, command, env=environment, dimensions=size, encoding="utf8", timeout=20)
+
+    hub.piece_s = 0.02
+    terminal = run("pull", NAME)
+    terminal.expect(r"Downloading .*MB/s.* 0:00:0\d")
+    terminal.expect(pexpect.EOF)
+    assert "mine-Q8_0" in terminal.before.splitlines()[-1]
+    for answer in ("n", "y"):
+        terminal = run("pull", "starcoder2:3b")
+        terminal.expect("Do you agree")
+        terminal.sendline(answer)
+        terminal.expect("Nothing was fetched" if answer == "n" else "The hub has no second-state")
+        terminal.expect(pexpect.EOF)
+    terminal = run("pull", "starcoder2:3b")
+    terminal.expect(["The hub has no second-state", "Do you agree"])
+    assert "second-state" in terminal.after
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB."""

@@ -195,6 +195,16 @@ def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> Non
     assert done(upkeep.verify(link)).state == "unknown"
 
 
+def test_a_file_that_was_written_over_is_another(demo_model: Path, folder: Path) -> None:
+    model = done(store.add_copy(demo_model, "starcoder"))
+    record = records.of(model.path)
+    assert record.licence == ""
+    records.put(folder, model.path.name, records.Record("owner/repo", "c" * 40, "x.gguf", record.sha256))
+    (folder / "starcoder.gguf.sha256").write_text(f"{'a' * 64}  starcoder.gguf\n")
+    assert records.of(model.path) == records.Record(sha256="a" * 64)
+    assert done(upkeep.verify(model)).state == "damaged"
+
+
 def test_a_copy_that_is_interrupted_leaves_nothing(demo_model: Path, folder: Path) -> None:
     work = store.add_copy(demo_model, "mine")
     next(work)

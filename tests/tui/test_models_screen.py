@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from localcoder.engine.local import LocalEngine
-from localcoder.models import store
+from localcoder.models import licence, store
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine, Choose
@@ -84,3 +84,20 @@ async def test_what_is_no_checkpoint_is_a_notice(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, Choose))
         await pilot.press("enter")
         await until(pilot, lambda: app.model_job.state.error)
+
+
+async def test_the_licence_is_agreed_to_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pulled: list[str] = []
+    app = app_on_store()
+    monkeypatch.setattr(app.model_job, "pull", lambda entry: pulled.append(entry.name))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("f2")
+        for number, question in enumerate(("Agree and pull", "Pull"), 1):
+            await until(pilot, lambda: isinstance(app.screen, ModelsScreen) and "starcoder2:3b" in screen_text(app))
+            await pilot.press("home", "down", "enter")
+            await until(pilot, lambda: isinstance(app.screen, Choose))
+            assert question in screen_text(app)
+            assert ("OpenRAIL-M" in screen_text(app)) == (number == 1)
+            await pilot.press("enter")
+            await until(pilot, lambda: len(pulled) == number)  # noqa: B023 (it is waited for here)
+        assert licence.is_accepted()

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
 from localcoder.errors import LocalcoderError
-from localcoder.models import store
+from localcoder.models import licence, store
 from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
 from localcoder.models.fit import Fit, fit, gigabytes
 from localcoder.tui import speeds
@@ -107,13 +107,18 @@ class ModelsScreen(ModalScreen[str | None]):
     async def _pull(self, row: _Row, entry: Entry) -> None:
         if not self._may_start():
             return
-        lines = [f"Pull {entry.name} ({gigabytes(entry.size_bytes)}) from", entry.repository, "", LICENCE]
+        is_new = not licence.is_accepted()
+        lines = [f"Pull {entry.name} ({gigabytes(entry.size_bytes)}) from", entry.repository]
+        lines += ["", LICENCE, licence.ADDRESS] if is_new else []
         if row.fit.verdict == "does not fit":
             lines[2:2] = ["", f"It does not fit this machine: {row.fit.reason}."]
-        if (
-            await self.app.push_screen_wait(Choose("\n".join(lines), [("pull", "Agree and pull"), ("no", "No")]))
-            == "pull"
-        ):
+        choices = [("pull", "Agree and pull" if is_new else "Pull"), ("no", "No")]
+        if await self.app.push_screen_wait(Choose("\n".join(lines), choices)) == "pull":
+            try:
+                if is_new:
+                    licence.accept()
+            except LocalcoderError as error:
+                self._show_error(error)
             self.app.run_worker(lambda: self.app.model_job.pull(entry), thread=True, group="model job")
 
     @work(group="question", exclusive=True)
