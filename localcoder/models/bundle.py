@@ -49,6 +49,8 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
     target = target.expanduser()
     if target.is_dir():
         target = target / f"{model.name}.bundle.zip"
+    if os.path.lexists(target) and target.exists() and target.samefile(model.path):
+        raise LocalcoderError(f"{target} is the model itself.", "Give another file.", exit_code=2)
     record = records.of(model.path)
     if model.path.parent != paths.models_dir():
         licence = "apache-2.0" if model.is_bundled else OPENRAIL if is_starcoder(model.path.name) else ""
@@ -61,7 +63,6 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
             yield progress
         if record.sha256 and digest != record.sha256:
             raise LocalcoderError(f"{model.name} is damaged: its checksum differs.", "Pull it again, then export it.")
-        target.parent.mkdir(parents=True, exist_ok=True)
         _require_space(target.parent, size)
         manifest = Manifest(model.path.name, size, dataclasses.replace(record, sha256=digest))
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as bundle:

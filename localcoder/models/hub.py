@@ -164,6 +164,10 @@ def _readable_errors(repository: str, name: str = "") -> Iterator[None]:
         raise NoSuchFile(f"{repository} has no {name or 'such file'}.", "Check the file's name.", exit_code=2) from None
     except errors.HFValidationError:
         raise LocalcoderError(f"{repository} is no name on the hub.", "It is OWNER/REPOSITORY.", exit_code=2) from None
+    except errors.OfflineModeIsEnabled:
+        raise LocalcoderError(
+            f"{repository} cannot be fetched: HF_HUB_OFFLINE is set.", "Unset it and run it again."
+        ) from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         what, todo = next(

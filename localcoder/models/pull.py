@@ -91,10 +91,11 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
         if digest != (file.sha256 or source.sha256 or digest):
             _discard(part)
             raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")
-        _finish(part, target)
         licence = OPENRAIL if is_starcoder(repository.name) or is_starcoder(file.name) else ""
         record = records.Record(repository.name, repository.commit, file.name, digest, licence)
+        # Before the file has its name: what is there under it was checked, whenever this process is killed.
         records.put(target.parent, target.name, record)
+        _finish(part, target)
     return target
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import ALL_ENTRIES, DEFAULT_TYPE, Entry, find
+from localcoder.models.store import DEMO
 
 _HUB = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?"
@@ -48,6 +49,8 @@ def parse(text: str) -> Source | None:
 def to_pull(text: str, *, revision: str = "", save_as: str = "") -> Source:
     """What `pull` should get; raises LocalcoderError (exit code 2) for a name that means nothing."""
     source = parse(text)
+    if text == DEMO:
+        raise LocalcoderError(f"{DEMO} came with the program.", "There is nothing to pull.", exit_code=2)
     if source is None:
         near = difflib.get_close_matches(text.lower(), [entry.name for entry in ALL_ENTRIES], 1, 0.7)
         todo = (

@@ -216,6 +216,9 @@ def test_what_is_not_there(machine: Machine) -> None:
 
 
 def test_no_network(machine: Machine) -> None:
+    machine.environment["HF_HUB_OFFLINE"] = "1"
+    assert "Unset it" in machine.refused("pull", NAME)
+    del machine.environment["HF_HUB_OFFLINE"]
     machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
     assert "cannot be fetched" in machine.refused("pull", NAME)
 

@@ -175,6 +175,12 @@ async def test_a_model_is_deleted_while_in_use(demo_model: Path) -> None:
         assert [event.id async for event in engine.generate(request) if isinstance(event, Token)] == before
     finally:
         await engine.close()
+    engine = LocalEngine(model.path)
+    try:
+        with pytest.raises(LocalcoderError, match=r"mine\.gguf"):
+            await engine.info()
+    finally:
+        await engine.close()
     with pytest.raises(LocalcoderError, match="no model named 'mine'"):
         store.resolve("mine")
     assert records.read(paths.models_dir()) == {}
@@ -191,6 +197,10 @@ def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> Non
     assert done(upkeep.verify(model)).state == "damaged"
     with pytest.raises(LocalcoderError, match="damaged"):
         done(bundle.export(model, paths.models_dir()))
+    with pytest.raises(LocalcoderError, match="No such file"):
+        done(bundle.export(store.find("nano"), paths.models_dir() / "no" / "x.zip"))
+    with pytest.raises(LocalcoderError, match="the model itself"):
+        done(bundle.export(model, model.path))
     link = store.add(demo_model, "link")
     assert done(upkeep.verify(link)).state == "unknown"
 
