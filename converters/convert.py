@@ -22,8 +22,8 @@ from converters import ggml
 from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
 from converters.imatrix import columns_of
-from converters.output import PendingFile, make_directory, require_space, sha256_of, sync_directory
-from converters.plan import Plan, PlannedTensor
+from converters.output import PendingFile, make_directory, require_space, sync_directory
+from converters.plan import Plan, PlannedFile, PlannedTensor
 from converters.progress import Progress
 from converters.rows import Reader, ShardSource, read_rows, row_blocks, scratch
 
@@ -57,12 +57,10 @@ def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress
     pending: list[PendingFile] = []
     try:
         for planned in plan.files:
-            pending.append(PendingFile(planned.path, planned.size_bytes))
-            pending[-1].write_at(0, planned.header)
-        yield from _convert(_jobs(plan, pending), plan.importance, shards, threads or cores())
-        digests = yield from _hash(pending)
-        for file, digest in zip(pending, digests, strict=True):
-            file.commit(digest)
+            pending.append(_begin(planned))
+        yield from _convert(_jobs(plan, pending), plan.importance, pending, shards, threads or cores())
+        yield from _hash(pending)
+        digests = [file.commit() for file in pending]
         for folder in {planned.path.parent for planned in plan.files}:
             sync_directory(folder)
     finally:
@@ -70,6 +68,19 @@ def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress
             file.discard()
     types = [output.type for output in plan.outputs for _ in output.files]
     return tuple(Written(f.path, t, f.size_bytes, d) for f, t, d in zip(pending, types, digests, strict=True))
+
+
+def _begin(planned: PlannedFile) -> PendingFile:
+    file = PendingFile(planned.path, planned.size_bytes)
+    try:
+        file.write_at(0, planned.header)
+    except BaseException:
+        file.discard()
+        raise
+    starts = [*(tensor.offset for tensor in planned.tensors[1:]), planned.size_bytes]
+    for tensor, following in zip(planned.tensors, starts, strict=True):
+        file.leave_zero(tensor.offset + tensor.size_bytes, following)
+    return file
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,11 @@ def _jobs(plan: Plan, pending: Sequence[PendingFile]) -> dict[str, list[_Job]]:
 
 
 def _convert(
-    jobs: Mapping[str, Sequence[_Job]], importance: Mapping[str, np.ndarray], shards: ShardSource, threads: int
+    jobs: Mapping[str, Sequence[_Job]],
+    importance: Mapping[str, np.ndarray],
+    pending: Sequence[PendingFile],
+    shards: ShardSource,
+    threads: int,
 ) -> Iterator[Progress]:
     total = sum(job.source.size_bytes for shard in jobs.values() for job in shard)
     done, start, shown = 0, time.monotonic(), 0.0
@@ -110,6 +125,8 @@ def _convert(
                         while len(waiting) > 3 * threads:
                             wait(waiting, return_when=FIRST_COMPLETED)
                             done += _collect(waiting)
+                            for file in pending:
+                                file.hash_along()
                             if (now := time.monotonic()) - shown > _EVENT_S:
                                 shown = now
                                 yield Progress("convert", done, total, done / max(now - start, 1e-9))
@@ -181,17 +198,14 @@ def _quantize(
     return out
 
 
-def _hash(pending: Sequence[PendingFile]) -> Generator[Progress, None, list[str]]:
-    total, before, start, digests = sum(file.size_bytes for file in pending), 0, time.monotonic(), []
-    shown = 0.0
-    for file in pending:
-        for done, digest in sha256_of(file.blocks()):  # noqa: B007 (the last one is the file's)
-            if (now := time.monotonic()) - shown > _EVENT_S:
-                shown = now
-                yield Progress("check", before + done, total, (before + done) / max(now - start, 1e-9))
-        digests.append(digest)
-        before += file.size_bytes
-    return digests
+def _hash(pending: Sequence[PendingFile]) -> Iterator[Progress]:
+    """What is left of it once everything is written."""
+    total, start, shown = sum(file.size_bytes for file in pending), time.monotonic(), 0.0
+    first = sum(file.hashed_bytes for file in pending)
+    while any(file.hash_along() for file in pending):
+        if (now := time.monotonic()) - shown > _EVENT_S:
+            shown, done = now, sum(file.hashed_bytes for file in pending)
+            yield Progress("check", done, total, (done - first) / max(now - start, 1e-9))
 
 
 def cores() -> int:

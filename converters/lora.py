@@ -25,7 +25,7 @@ from converters.checkpoint import SourceTensor, read_header, read_json_file
 from converters.convert import Written
 from converters.errors import ConvertError
 from converters.gguf_header import header_bytes
-from converters.output import PendingFile, make_directory, require_space, sha256_of
+from converters.output import PendingFile, make_directory, require_space
 from converters.plan import tensor_bytes
 from converters.progress import Progress
 from converters.rows import Reader, read_rows
@@ -116,7 +116,7 @@ def convert_adapter(
     total = len(header) + sum(-(-size // 32) * 32 for size in sizes)
     make_directory(out.parent)
     require_space([(out, total)])
-    pending, digest = PendingFile(out, total), ""
+    pending = PendingFile(out, total)
     try:
         pending.write_at(0, header)
         offset = len(header)
@@ -124,11 +124,10 @@ def convert_adapter(
             for (_, source, factor), size in zip(parts, sizes, strict=True):
                 values = read_rows(reader, source, 0, source.shape[0]) * np.float32(factor)
                 pending.write_at(offset, _encode(source.name, type_name, values).data)
+                pending.leave_zero(offset + size, offset + -(-size // 32) * 32)
                 offset += -(-size // 32) * 32
                 yield Progress("convert", offset, total, 0.0)
-        for done, digest in sha256_of(pending.blocks()):  # noqa: B007 (the last one is the file's)
-            yield Progress("check", done, total, 0.0)
-        pending.commit(digest)
+        digest = pending.commit()
     finally:
         pending.discard()
     return (Written(out, f"LoRA {type_name}", total, digest),)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import heapq
+import io
 import os
 import shutil
 import sys
@@ -21,14 +23,18 @@ class PendingFile:
     """A file being written. `write_at` may be called from any thread; `commit` gives the file its name.
 
     The hidden name is the same in every run, so what a killed run left behind is written over by the next one, and a
-    lock on it keeps two runs apart.
+    lock on it keeps two runs apart. It is hashed while it grows (`hash_along`), from the page cache: hashed at the end,
+    one core would be busy for seconds while the others wait.
     """
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self.partial = path.with_name(f".{path.name}.partial")
         self.size_bytes = size_bytes
-        self._seek = threading.Lock()
+        self._lock = threading.Lock()
+        self._digest, self._hashed = hashlib.sha256(), 0
+        self._written: list[tuple[int, int]] = []  # a heap of (first byte, end), all from `_hashed` on
+        self._reading: io.FileIO | None = None
         with _as_convert_error(path):
             self._fd = self._open_locked()
         try:
@@ -40,33 +46,69 @@ class PendingFile:
             raise
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
-        """Write all of `data` at `offset` (bytes)."""
+        """Write all of `data` at `offset` (bytes). What was written once must not be written again."""
         view = memoryview(data).cast("B")
+        end = offset + len(view)
+        start = offset
         with _as_convert_error(self.path):
             while view:
                 if hasattr(os, "pwrite"):
                     count = os.pwrite(self._fd, view, offset)
                 else:
-                    with self._seek:
+                    with self._lock:
                         os.lseek(self._fd, offset, os.SEEK_SET)
                         count = os.write(self._fd, view)
                 offset, view = offset + count, view[count:]
+        self.leave_zero(start, end)
+
+    def leave_zero(self, start: int, end: int) -> None:
+        """Nothing more will be written in these bytes, so that the hash may pass them."""
+        if start < end:
+            with self._lock:
+                heapq.heappush(self._written, (start, end))
 
     def flush(self) -> None:
         """Start putting on disk what is written so far, and wait for it."""
         with _as_convert_error(self.path):
             getattr(os, "fdatasync", os.fsync)(self._fd)
 
-    def blocks(self) -> Iterator[memoryview]:
-        """What is written, in order, in blocks."""
-        buffer = memoryview(bytearray(_HASH_BLOCK))
-        with self.partial.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                yield buffer[:count]
+    @property
+    def hashed_bytes(self) -> int:
+        return self._hashed
 
-    def commit(self, digest: str) -> None:
-        """Sync, rename, and write `digest` (sha256, hexadecimal) to `NAME.sha256` in sha256sum's format."""
-        sidecar = self.path.with_name(self.path.name + ".sha256")
+    def hash_along(self) -> bool:
+        """Hash a block of what is written without a gap since the last call; false when there is none yet.
+
+        For one thread; others may be writing meanwhile.
+        """
+        with self._lock:
+            end = self._hashed
+            while self._written and self._written[0][0] <= end and end - self._hashed < _HASH_BLOCK:
+                end = max(end, heapq.heappop(self._written)[1])
+            until = min(end, self._hashed + _HASH_BLOCK)
+            if until < end:
+                heapq.heappush(self._written, (until, end))
+        if until == self._hashed:
+            return False
+        with _as_convert_error(self.path):
+            if self._reading is None:
+                self._reading = io.FileIO(self.partial)
+            buffer = memoryview(bytearray(until - self._hashed))
+            while buffer:
+                count = self._reading.readinto(buffer)
+                if not count:
+                    raise OSError(errno.EIO, "ends before its last byte")
+                self._digest.update(buffer[:count])
+                self._hashed, buffer = self._hashed + count, buffer[count:]
+        return True
+
+    def commit(self) -> str:
+        """Sync, rename, and write the sha256 (hexadecimal, also returned) to `NAME.sha256` in sha256sum's format."""
+        while self.hash_along():
+            pass
+        if self._hashed != self.size_bytes:
+            raise AssertionError(f"byte {self._hashed} of {self.path} was never written")
+        digest, sidecar = self._digest.hexdigest(), self.path.with_name(self.path.name + ".sha256")
         with _as_convert_error(self.path):
             os.fsync(self._fd)
             sidecar.unlink(missing_ok=True)
@@ -75,6 +117,7 @@ class PendingFile:
             self.partial.replace(self.path)
             self.close()
             write_whole(sidecar, f"{digest}  {self.path.name}\n".encode())
+        return digest
 
     def discard(self) -> None:
         """Close and remove what was written. Does nothing after `commit`."""
@@ -86,6 +129,9 @@ class PendingFile:
             self.close()
 
     def close(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -155,16 +201,6 @@ def make_directory(folder: Path) -> None:
         raise ConvertError(
             f"{folder}: {error.strerror or error}.", "Give another place with -o.", exit_code=2
         ) from None
-
-
-def sha256_of(blocks: Iterable[memoryview | bytes]) -> Iterator[tuple[int, str]]:
-    """Yields (bytes so far, "") after each block, and at the end (bytes, the digest)."""
-    digest, done = hashlib.sha256(), 0
-    for block in blocks:
-        digest.update(block)
-        done += len(block)
-        yield done, ""
-    yield done, digest.hexdigest()
 
 
 def require_space(files: Iterable[tuple[Path, int]]) -> None:

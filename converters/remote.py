@@ -10,11 +10,11 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from converters.checkpoint import (
     INDEX_NAME,
@@ -30,7 +30,7 @@ from converters.checkpoint import (
     read_json_file,
 )
 from converters.errors import ConvertError
-from converters.output import make_directory, sha256_of
+from converters.output import make_directory
 from converters.progress import Progress
 
 SMALL_FILES = (
@@ -141,9 +141,7 @@ class RemoteShards:
             path.replace(part)
         for attempt in (1, 2):
             yield from download(self._hub, self._repository, file, part)
-            digest = ""
-            for progress, digest in digest_of(part):  # noqa: B007 (the last one is the file's)
-                yield progress
+            digest = yield from digest_of(part)
             if part.stat().st_size == file.size_bytes and digest == (file.sha256 or digest):
                 part.replace(path)
                 self._whole.add(shard)
@@ -201,17 +199,15 @@ def download(hub: Hub, repository: RemoteRepository, file: RemoteFile, part: Pat
         raise failure[0]
 
 
-def digest_of(path: Path) -> Iterator[tuple[Progress, str]]:
-    """Read a file: yields how far it is, and with the last event its sha256."""
-    size_bytes = path.stat().st_size
-    with path.open("rb") as data:
-        for done, digest in sha256_of(_blocks(data)):
-            yield Progress("check", done, size_bytes, 0.0), digest
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(1 << 23):
-        yield block
+def digest_of(path: Path) -> Generator[Progress, None, str]:
+    """Read a file: yields how far it is, and returns its sha256."""
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(1 << 23):
+            digest.update(block)
+            done += len(block)
+            yield Progress("check", done, total, 0.0)
+    return digest.hexdigest()
 
 
 def _read_small(hub: Hub, repository: RemoteRepository, name: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from converters.errors import ConvertError
 from converters.gguf_file import GgufFile, Key, read_gguf
 from converters.gguf_header import header_bytes
 from converters.inspection import Problem, metadata_problems, published, tokens_of
-from converters.output import PendingFile, require_space, sha256_of
+from converters.output import PendingFile, require_space
 from converters.progress import Progress
 from converters.rows import Reader
 from converters.tokenizer import END_OF_TEXT, FIM_TOKENS, PRE_TOKENIZER
@@ -97,21 +98,20 @@ def _layout(file: GgufFile, keys: Mapping[str, Key]) -> tuple[bytes, list[int]]:
 
 def _copy(file: GgufFile, target: Path, header: bytes, offsets: list[int]) -> Generator[Progress, None, str]:
     require_space([(target, offsets[-1])])
-    total, done, start, digest = sum(t.size_bytes for t in file.tensors), 0, time.monotonic(), ""
+    total, done, start = sum(t.size_bytes for t in file.tensors), 0, time.monotonic()
     pending = PendingFile(target, offsets[-1])
     try:
         pending.write_at(0, header)
         with Reader(file.path) as reader:
-            for tensor, offset in zip(file.tensors, offsets, strict=False):
+            for tensor, (offset, following) in zip(file.tensors, pairwise(offsets), strict=True):
                 for first in range(0, tensor.size_bytes, _COPY_BYTES):
                     block = np.empty(min(_COPY_BYTES, tensor.size_bytes - first), np.uint8)
                     reader.read_into(block, tensor.offset + first)
                     pending.write_at(offset + first, block.data)
+                    pending.hash_along()
                     done += block.nbytes
                     yield Progress("repair", done, total, done / max(time.monotonic() - start, 1e-9))
-        for hashed, digest in sha256_of(pending.blocks()):  # noqa: B007 (the last one is the file's)
-            yield Progress("check", hashed, offsets[-1], 0.0)
-        pending.commit(digest)
+                pending.leave_zero(offset + tensor.size_bytes, following)
+        return pending.commit()
     finally:
         pending.discard()
-    return digest

@@ -58,9 +58,7 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
     beside = target.with_name(f".{target.name}.partial")
     try:
         size = model.path.stat().st_size
-        digest = ""
-        for progress, digest in digest_of(model.path):  # noqa: B007 (the last one is the file's)
-            yield progress
+        digest = yield from digest_of(model.path)
         if record.sha256 and digest != record.sha256:
             raise LocalcoderError(f"{model.name} is damaged: its checksum differs.", "Pull it again, then export it.")
         _require_space(target.parent, size)

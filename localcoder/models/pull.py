@@ -85,9 +85,7 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
         state = PartState(repository.name, repository.commit, file.name, file.size_bytes, file.sha256)
         write_whole(_state_file(part), json.dumps(state.__dict__).encode())
         yield from download(hub, repository, file, part)
-        digest = ""
-        for progress, digest in digest_of(part):  # noqa: B007 (the last one is the file's)
-            yield progress
+        digest = yield from digest_of(part)
         if digest != (file.sha256 or source.sha256 or digest):
             _discard(part)
             raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")

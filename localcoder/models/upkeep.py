@@ -42,10 +42,8 @@ class Leftover:
 def verify(model: Installed) -> Generator[Progress, None, Verified]:
     """Read a model and compare its sha256 with what it was when it came; yields how far it is."""
     known = _known_digest(model)
-    digest = ""
     try:
-        for progress, digest in digest_of(model.path):  # noqa: B007 (the last one is the file's)
-            yield progress
+        digest = yield from digest_of(model.path)
     except OSError as error:
         return Verified(model.name, model.path, "damaged", f"cannot be read: {error.strerror}", "")
     if known and digest != known:

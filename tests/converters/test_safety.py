@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -84,6 +85,33 @@ def test_a_link_in_place_of_the_hidden_file_is_not_followed(tmp_path: Path) -> N
     with pytest.raises(ConvertError):
         PendingFile(tmp_path / "a.gguf", 10)
     assert precious.read_text() == "x"
+
+
+def test_a_file_is_hashed_while_its_parts_arrive_out_of_order(tmp_path: Path) -> None:
+    file, data = PendingFile(tmp_path / "a.gguf", 30 << 20), os.urandom(29 << 20)
+    file.write_at(20 << 20, data[20 << 20 :])
+    assert not file.hash_along() and file.hashed_bytes == 0
+    file.write_at(0, data[: 5 << 20])
+    assert file.hash_along() and file.hashed_bytes == 5 << 20
+    assert not file.hash_along()
+    file.write_at(5 << 20, data[5 << 20 : 20 << 20])
+    file.leave_zero(29 << 20, 30 << 20)
+    while file.hash_along():
+        pass
+    assert file.hashed_bytes == 30 << 20
+    digest = hashlib.sha256(data + bytes(1 << 20)).hexdigest()
+    assert file.commit() == digest == hashlib.sha256((tmp_path / "a.gguf").read_bytes()).hexdigest()
+    assert (tmp_path / "a.gguf.sha256").read_text() == f"{digest}  a.gguf\n"
+
+
+def test_a_file_with_a_hole_gets_no_name(tmp_path: Path) -> None:
+    file = PendingFile(tmp_path / "a.gguf", 100)
+    file.write_at(0, bytes(40))
+    file.write_at(60, bytes(40))
+    with pytest.raises(AssertionError, match="byte 40 "):
+        file.commit()
+    file.discard()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
