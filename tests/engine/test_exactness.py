@@ -91,12 +91,9 @@ def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
     llama.close()
 
 
-@pytest.mark.parametrize(("precision", "least"), [("F32", 0.99), ("Q8_0", 0.95)])
-def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, demo_model, precision, least):
-    """Typing, deleting and jumping at random: greedy output is that of a context that held nothing.
-
-    With quantized weights llama.cpp's kernels for one token and for several round differently, whoever calls them.
-    """
+@pytest.mark.parametrize("precision", ["F32", "Q8_0"])
+def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, demo_model, precision):
+    """Typing, deleting and jumping at random: greedy output is that of a context that held nothing."""
     rng = random.Random(0)
     model = demo_model if precision == "Q8_0" else request.getfixturevalue("gguf")("nano")
     cached, fresh = (Generator(Llama(LoadOptions(str(model), 2))) for _ in range(2))
@@ -115,7 +112,7 @@ def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, de
         for slot in fresh.cache.slots:
             slot.clear()
         same += output(cached, wanted) == output(fresh, wanted)
-    assert same >= least * 300
+    assert same >= 0.99 * 300
 
 
 def output(generator, request):
