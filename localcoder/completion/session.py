@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from localcoder.completion.context import CONTEXT_SHARE, choose_snippets
 from localcoder.completion.document import Document
 from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
-from localcoder.completion.window import CHARACTERS_PER_TOKEN, Window, choose_window, continue_window
+from localcoder.completion.window import CHARACTERS_PER_TOKEN, Window, choose_window, continue_window, move_window
 from localcoder.engine.api import Engine, ModelInfo
 from localcoder.errors import LocalcoderError
 
@@ -24,6 +24,8 @@ _WELL_FILLED = 0.85
 _MARGIN = 0.85
 """Of the time to the first token, the share that reading may take; the rest is for the token itself."""
 SMALLEST_NEAR_TOKENS = 24
+WORTH_EXACT_TOKENS = 16
+"""Tokens of a prompt that may be approximate before it is read again in the background."""
 GROWTH = 1.25
 """How far a window may grow beyond its budget before a new one is chosen."""
 
@@ -62,6 +64,10 @@ class Session:
         windows = [window for window in (self._far, self._near) if window is not None]
         return any(continue_window(window, document, slides=self._slides) for window in windows)
 
+    def moves(self, document: Document) -> bool:
+        """Whether this document is the one that the session was last asked about, with the cursor elsewhere."""
+        return self._far is not None and move_window(self._far, document, slides=self._slides) is not None
+
     async def plan(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
     ) -> Plan:
@@ -94,7 +100,7 @@ class Session:
         budget_s = limits.first_token_s * _MARGIN
         if estimate.seconds <= budget_s:
             self._near = None
-            return Plan(far, self._far)
+            return Plan(far, self._far, far if estimate.approximate > WORTH_EXACT_TOKENS else None)
         affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
         near, window = await fit.ids(affordable, self._near, largest, context=False)
         if self._near is not None and (await engine.estimate(near)).seconds > budget_s:
@@ -135,12 +141,15 @@ class _Fit:
     async def ids(
         self, budget: int, previous: Window | None, limit: int, *, context: bool = True
     ) -> tuple[tuple[int, ...], Window]:
-        """Continue the previous window while it has at most `limit` tokens, else choose a new one of `budget`.
+        """Continue the previous window, or move the cursor in it, while it has at most `limit` tokens.
+
+        Else choose a new one of `budget`.
 
         A window that goes on keeps the snippets that it began with; without `context` there are none.
         """
         if previous is not None:
             window = continue_window(previous, self.document, slides=self.slides)
+            window = window or move_window(previous, self.document, slides=self.slides)
             if window is not None:
                 ids = await self._tokenize(window)
                 if len(ids) <= limit:

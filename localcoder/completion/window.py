@@ -16,7 +16,9 @@ WASTE = 0.25
 _STEPS_LINES = (32, 16, 8, 4, 2, 1)
 """The window begins at a line whose number is a multiple of one, so that typing and scrolling do not shift it."""
 _HEAD = 160
-"""Characters by which the beginning of a window is recognised."""
+"""Characters by which the beginning and the end of a window are recognised."""
+_LEAST_BEFORE, _LEAST_AFTER = 0.375, 0.125
+"""Of a window's text, what has to stand before and after the cursor if more of it stays out: half the shares."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +92,41 @@ def continue_window(previous: Window, document: Document, *, slides: bool = Fals
         prefix = previous.prefix[:dropped] + before
         return replace(previous, prefix=prefix, left_out_before=0, left_out_after=left_out_after)
     return None
+
+
+def move_window(previous: Window, document: Document, *, slides: bool = False) -> Window | None:
+    """The same span of text as `previous` with the cursor elsewhere in it, or None.
+
+    None when the span's ends are not found, or when the cursor is too near to one of them. With `slides`, what the
+    client no longer sends at an end of its own window stays in.
+    """
+    span, text, cursor = previous.prefix + previous.suffix, document.prefix + document.suffix, len(document.prefix)
+    if len(span) < _HEAD:
+        return None
+    head, tail, before, after = span[:_HEAD], span[-_HEAD:], "", ""
+    start, end = text.find(head), text.rfind(tail) + _HEAD
+    if text.startswith(head, previous.left_out_before):
+        start = previous.left_out_before
+    if text.endswith(tail, 0, len(text) - previous.left_out_after):
+        end = len(text) - previous.left_out_after
+    if slides and start < 0 and (dropped := span.find(text[:_HEAD])) >= 0:
+        start, before = 0, span[:dropped]
+    if slides and end < _HEAD and (kept := span.rfind(text[-_HEAD:])) >= 0:
+        end, after = len(text), span[kept + _HEAD :]
+    if start < 0 or end < _HEAD or not start <= cursor <= end:
+        return None
+    prefix, suffix = before + text[start:cursor], text[cursor:end] + after
+    left_out_before, left_out_after = start, len(text) - end
+    size = len(prefix) + len(suffix)
+    if (left_out_before and len(prefix) < _LEAST_BEFORE * size) or (
+        left_out_after and len(suffix) < _LEAST_AFTER * size
+    ):
+        return None
+    return replace(
+        previous,
+        prefix=prefix,
+        suffix=suffix,
+        left_out_before=left_out_before,
+        left_out_after=left_out_after,
+        anchor=len(prefix),
+    )

@@ -135,12 +135,16 @@ Event = Progress | Token | Finished
 
 @dataclass(frozen=True)
 class ReadEstimate:
-    """What reading a prompt would cost now: `reusable` of its `total` tokens are in the KV cache."""
+    """What reading a prompt would cost now: `reusable` of its `total` tokens are in the KV cache.
+
+    `approximate` of them were computed when other text stood before them.
+    """
 
     total: int
     reusable: int
     tokens_per_s: float
     """Reading speed of a batch, as last measured."""
+    approximate: int = 0
 
     @property
     def unread(self) -> int:

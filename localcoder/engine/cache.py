@@ -8,7 +8,10 @@ completion that is thrown away, then needs them again and gets them without read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from localcoder.engine.splice import Splice, common_prefix, find_splice
 
 
 class Memory(Protocol):
@@ -18,11 +21,18 @@ class Memory(Protocol):
 
     def seq_cp(self, source: int, target: int, p0: int, p1: int) -> None: ...
 
+    def seq_add(self, seq: int, p0: int, p1: int, delta: int) -> None: ...
+
     def seq_pos_max(self, seq: int) -> int: ...
 
 
 LARGEST_DROP = 160
 """Ids that a slot may lose to a new prompt: a completion that was thrown away, and what was typed instead."""
+
+SPLICE_SAVES = 64
+"""Ids that keeping cells by shifting them has to save to be worth the approximation."""
+EXACT_IS_WORTH = 16
+"""Ids that may be read again to have exact cells in place of shifted ones."""
 
 
 class Slot:
@@ -30,6 +40,7 @@ class Slot:
 
     `live` is the sequence that attention sees, `archive` the one that keeps what left the window. Cells of positions
     below `first` are not visible to attention; those below `archived` are gone. `window` is in tokens, 0 for none.
+    Cells from `exact` on were shifted, or read after cells that were.
     """
 
     def __init__(self, memory: Memory, window: int, live: int, archive: int) -> None:
@@ -40,14 +51,19 @@ class Slot:
         self.ids: list[int] = []
         self.first = 0
         self.archived = 0
+        self._exact: int | None = None
+
+    @property
+    def exact(self) -> int:
+        return len(self.ids) if self._exact is None else self._exact
 
     @property
     def cells(self) -> int:
         return len(self.ids) - self.archived
 
-    def reusable(self, ids: Sequence[int]) -> int:
+    def reusable(self, ids: Sequence[int], *, exact: bool = False) -> int:
         """How many of `ids` need not be read. The last one always is: its logits are wanted."""
-        shared = min(common_prefix(self.ids, ids), len(ids) - 1)
+        shared = min(common_prefix(self.ids, ids), len(ids) - 1, self.exact if exact else len(ids))
         return shared if shared > 0 and self.visible_from(shared) >= self.archived else 0
 
     def keep_prefix(self, ids: Sequence[int]) -> int:
@@ -58,7 +74,7 @@ class Slot:
             return 0
         for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, shared, -1)
-        del self.ids[shared:]
+        self._forget_from(shared)
         needed = self.visible_from(shared)
         if needed < self.first:
             self._memory.seq_cp(self._archive, self.live, needed, self.first)
@@ -89,7 +105,21 @@ class Slot:
         """A batch of `attempted` was aborted: keep what the memory says it holds of it."""
         held = self._memory.seq_pos_max(self.live) + 1
         self.ids.extend(attempted)
-        del self.ids[max(held, 0) :]
+        self._forget_from(max(held, 0))
+
+    def splice(self, splice: Splice, ids: Sequence[int], source: int) -> None:
+        """Hold the beginning of `ids`: shifted cells of this slot behind the first `splice.to` cells of a sequence.
+
+        For a slot that has not slid, and whose shifted cells no other slot shares.
+        """
+        self._memory.seq_rm(self._archive, 0, -1)
+        self._memory.seq_rm(self.live, 0, splice.start)
+        self._memory.seq_rm(self.live, splice.end, -1)
+        if splice.to != splice.start:
+            self._memory.seq_add(self.live, splice.start, splice.end, splice.to - splice.start)
+        self._memory.seq_cp(source, self.live, 0, splice.to)
+        self.ids = list(ids[: splice.to + splice.end - splice.start])
+        self._exact = min(self.exact, splice.to)
 
     def copy_prefix(self, source: Slot, length: int) -> None:
         """Hold the first `length` ids of another slot, in the same cells. Not if it has slid: then hold nothing."""
@@ -97,45 +127,75 @@ class Slot:
         if source.first == 0 and length > 0:
             self._memory.seq_cp(source.live, self.live, 0, length)
             self.ids = source.ids[:length]
+            self._exact = source.exact if source.exact < length else None
 
     def truncate(self, length: int) -> None:
         """Forget what stands at positions from `length` on; needs no cell that left the window."""
         self._memory.seq_rm(self.live, length, -1)
-        del self.ids[length:]
+        self._forget_from(length)
 
     def clear(self) -> None:
         for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, 0, -1)
         self.ids.clear()
         self.first = self.archived = 0
+        self._exact = None
+
+    def _forget_from(self, length: int) -> None:
+        del self.ids[length:]
+        if self._exact is not None and self._exact >= length:
+            self._exact = None
 
     def visible_from(self, position: int) -> int:
         """The first position that the token at `position` attends to."""
         return max(0, position - self._window + 1) if self._window else 0
 
 
-class KVCache:
-    """A few slots over `n_cells` cells, so that reading ahead for a large prompt leaves the small one usable."""
+@dataclass(frozen=True)
+class Place:
+    """Where a prompt is read: `kept` of its ids are there already, with `splice` once its cells were shifted."""
 
-    def __init__(self, memory: Memory, n_cells: int, window: int, n_slots: int = 2) -> None:
+    slot: Slot
+    kept: int
+    splice: Splice | None = None
+
+
+class KVCache:
+    """A few slots over `n_cells` cells, so that reading ahead for a large prompt leaves the small one usable.
+
+    `middle` is the id of `<fim_middle>`; without it, and without `window`, no cells are shifted.
+    """
+
+    def __init__(
+        self, memory: Memory, n_cells: int, window: int, *, middle: int | None = None, n_slots: int = 2
+    ) -> None:
         self._n_cells = n_cells
+        self._window = window
+        self._middle = middle
         # Least recently used first.
         self._slots = [Slot(memory, window, live=2 * i, archive=2 * i + 1) for i in range(n_slots)]
 
-    def reusable(self, ids: Sequence[int]) -> int:
+    def reusable(self, ids: Sequence[int], *, exact: bool = False) -> int:
         """How many of `ids` need not be read. May be called from another thread; the answer may be old by then."""
-        return max(slot.reusable(ids) for slot in self._slots)
+        if exact:
+            return max(slot.reusable(ids, exact=True) for slot in self._slots)
+        return self._best(ids).kept
 
-    def take(self, ids: Sequence[int], *, ahead: bool = False) -> tuple[Slot, int]:
-        """The slot to read `ids` in, with what is no prefix of them dropped, and how many need not be read.
+    def take(self, ids: Sequence[int], *, ahead: bool = False) -> Place:
+        """The slot to read `ids` in, with what is no prefix of them dropped unless there is a splice.
 
         A slot that would lose more than a completion's worth is left as it is, and another goes on with a copy of the
-        shared prefix. So is the latest slot when reading `ahead`, since that may never be asked for.
+        shared prefix. So is the latest slot when reading `ahead`, since that may never be asked for; and then shifted
+        cells are read again.
         """
-        slot = max(self._slots, key=lambda slot: slot.reusable(ids))
-        kept = slot.reusable(ids)
+        best = self._best(ids, ahead=ahead)
+        slot, kept, latest = best.slot, best.kept, self._slots[-1]
+        if best.splice is not None:
+            self._own(slot, best.splice)
+            self._slots.remove(slot)
+            self._slots.append(slot)
+            return best
         lost = len(slot.ids) - kept
-        latest = self._slots[-1]
         if lost > LARGEST_DROP or (ahead and slot is latest and lost > 0):
             source, slot = slot, next(each for each in self._slots if each is not slot)
             slot.copy_prefix(source, kept)
@@ -144,7 +204,34 @@ class KVCache:
             self._slots.insert(len(self._slots) - 1, slot)
         else:
             self._slots.append(slot)
-        return slot, slot.keep_prefix(ids)
+        return Place(slot, slot.keep_prefix(ids[: kept + 1]))
+
+    def _best(self, ids: Sequence[int], *, ahead: bool = False) -> Place:
+        places = [Place(slot, slot.reusable(ids, exact=ahead)) for slot in self._slots]
+        best = max(places, key=lambda place: place.kept - EXACT_IS_WORTH * (place.kept > place.slot.exact))
+        if ahead or self._middle is None:
+            return best
+        for slot in self._slots:
+            splice = self._splice(slot, ids)
+            if splice is not None and splice.kept >= best.kept + SPLICE_SAVES:
+                best = Place(slot, splice.kept, splice)
+        return best
+
+    def _splice(self, slot: Slot, ids: Sequence[int]) -> Splice | None:
+        """Within the window only: beyond it, which cells are visible depends on where they stand."""
+        old = tuple(slot.ids)
+        if self._middle is None or slot.first or max(len(old), len(ids)) >= (self._window or self._n_cells):
+            return None
+        splice = find_splice(old, ids, self._middle)
+        if splice is None or len(old) + splice.to - splice.head > self._n_cells:
+            return None
+        return splice
+
+    def _own(self, slot: Slot, splice: Splice) -> None:
+        """Clear the slots that would see the cells that are shifted."""
+        for each in self._slots:
+            if each is not slot and common_prefix(each.ids, slot.ids) > splice.start:
+                each.clear()
 
     def restore(self, ids: Sequence[int], first: int, load: Callable[[int], bool]) -> bool:
         """Have `load(sequence)` fill the oldest slot with cells of these ids from position `first` on."""
@@ -174,12 +261,3 @@ class KVCache:
             if surplus > 0:
                 surplus -= each.cells
                 each.clear()
-
-
-def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many ids at the beginning are the same."""
-    count = min(len(a), len(b))
-    left, right = list(a[:count]), list(b[:count])
-    if left == right:
-        return len(left)
-    return next((i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right)))

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from localcoder.engine.api import Request, Stats, StopReason
-from localcoder.engine.cache import KVCache, Slot
+from localcoder.engine.cache import KVCache, Place, Slot
 from localcoder.engine.llama import DecodeAborted, Llama, Sampler, log_probability
 from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Lookup, Payoff
+from localcoder.engine.splice import Splice
 from localcoder.engine.vocab import TextStream
 from localcoder.hardware import OthersLoad
 
@@ -75,7 +76,8 @@ class Generator:
     def __init__(self, llama: Llama, snapshots: SnapshotStore | None = None) -> None:
         self._llama = llama
         self._snapshots = snapshots
-        self.cache = KVCache(llama, llama.n_cells, llama.info.window)
+        middle = llama.info.special.fim_middle if llama.can_shift else None
+        self.cache = KVCache(llama, llama.n_cells, llama.info.window, middle=middle)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
         self._others = OthersLoad()
@@ -86,12 +88,13 @@ class Generator:
         alternative], and at last "finished" [reason, stats]."""
         self._adapt_threads()
         self._restore(request.ids)
-        slot, reused = self.cache.take(request.ids)
+        place = self.cache.take(request.ids)
+        slot, reused = place.slot, place.kept
         clock = _Clock(arrived, budget_s=request.time_budget_s)
         lanes = self._lanes(request, slot)
         read = 0
         try:
-            for done in self.read(slot, request.ids, is_void):
+            for done in self._read_at(place, request.ids, is_void):
                 read = done - reused
                 yield "progress", [done, len(request.ids), reused, time.perf_counter() - arrived]
             yield from self._first(lanes, request, slot, clock)
@@ -117,7 +120,7 @@ class Generator:
         if not ids:
             return
         self._restore(ids)
-        slot, _ = self.cache.take(ids, ahead=True)
+        slot = self.cache.take(ids, ahead=True).slot
         # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
         # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
         sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
@@ -127,9 +130,12 @@ class Generator:
         except DecodeAborted:
             return
 
-    def reusable(self, ids: Sequence[int]) -> int:
-        """How many of `ids` need not be read, by the cache or a snapshot. May be called from another thread."""
-        held = self.cache.reusable(ids)
+    def reusable(self, ids: Sequence[int], *, exact: bool = False) -> int:
+        """How many of `ids` need not be read, by the cache or a snapshot. May be called from another thread.
+
+        With `exact`, cells that were shifted do not count.
+        """
+        held = self.cache.reusable(ids, exact=exact)
         if self._snapshots is None:
             return held
         return max(held, self._snapshots.best(ids, self._llama.info.window)[1])
@@ -139,7 +145,7 @@ class Generator:
         if self._snapshots is None:
             return
         for slot in self.cache.slots:
-            if len(slot.ids) >= SMALLEST_SNAPSHOT:
+            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT:
                 self._snapshots.write(slot.ids, slot.first, self._llama.sequence_state(slot.live))
 
     def _restore(self, ids: Sequence[int]) -> None:
@@ -152,6 +158,34 @@ class Generator:
         data = self._snapshots.read(snapshot)
         if data is not None:
             self.cache.restore(snapshot.ids, snapshot.first, lambda seq: self._llama.restore_sequence(seq, data))
+
+    def _read_at(self, place: Place, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+        """Read what the place lacks of `ids`; yields how many it holds after each batch."""
+        splice, slot = place.splice, place.slot
+        if splice is not None:
+            for done in self._fill(slot, splice, ids, is_void):
+                yield place.kept + done
+        yield from self.read(slot, ids, is_void)
+
+    def _fill(self, slot: Slot, splice: Splice, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+        """Read the ids before the cells that are kept, in a sequence of its own, and shift those behind them.
+
+        Yields how many were read after each batch. Until all are, the slot holds what it held: an abort loses nothing.
+        """
+        scratch, position = self._llama.first_spare_sequence, splice.head
+        self._llama.seq_cp(slot.live, scratch, 0, splice.head)
+        try:
+            while position < splice.to:
+                if is_void():
+                    raise DecodeAborted
+                batch = ids[position : min(position + READ_SLICE, splice.to)]
+                self.cache.prepare(slot, splice.to - splice.head)
+                self._llama.decode(batch, position, 0, scratch)
+                position += len(batch)
+                yield position - splice.head
+            slot.splice(splice, ids, scratch)
+        finally:
+            self._llama.seq_rm(scratch, 0, -1)
 
     def read(
         self,
@@ -195,7 +229,7 @@ class Generator:
 
     def _measure_reading(self) -> None:
         """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
-        slot, _ = self.cache.take(range(MEASURED_TOKENS + 1))
+        slot = self.cache.take(range(MEASURED_TOKENS + 1)).slot
         self.decode(slot, range(MEASURED_TOKENS), outputs=1)
         slot.clear()
 

@@ -89,6 +89,7 @@ class Llama:
         self._context = self._new_context(options, options.n_ctx or wanted)
         self._set_loras(options.loras)
         self._memory = lib.llama_get_memory(self._context)
+        self.can_shift: bool = lib.llama_memory_can_shift(self._memory)
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_vocab = n_vocab
         self.n_threads = options.n_threads
@@ -206,6 +207,10 @@ class Llama:
 
     def seq_cp(self, source: int, target: int, p0: int, p1: int) -> None:
         lib.llama_memory_seq_cp(self._memory, source, target, p0, p1)
+
+    def seq_add(self, seq: int, p0: int, p1: int, delta: int) -> None:
+        """Shift positions. Their keys are rotated before the next batch is computed."""
+        lib.llama_memory_seq_add(self._memory, seq, p0, p1, delta)
 
     def seq_pos_max(self, seq: int) -> int:
         return lib.llama_memory_seq_pos_max(self._memory, seq)

@@ -96,8 +96,8 @@ class LocalEngine:
 
     async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
         worker = await self._ready()
-        reusable, tokens_per_s = await worker.ask({"op": "estimate", "ids": list(ids)})
-        return ReadEstimate(len(ids), reusable, tokens_per_s)
+        reusable, exact, tokens_per_s = await worker.ask({"op": "estimate", "ids": list(ids)})
+        return ReadEstimate(len(ids), reusable, tokens_per_s, approximate=max(0, reusable - exact))
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
         if not request.ids:

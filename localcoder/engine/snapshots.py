@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcoder.engine.cache import common_prefix
+from localcoder.engine.splice import common_prefix
 
 _SUFFIX = ".kv"
 _PARTIAL = ".partial"

@@ -6,7 +6,7 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "load", "id": 1, "path": …}            ← {"id": 1, "ok": {…}} or {"id": 1, "error": [what, todo, code]}
     → {"op": "tokenize", "id": 2, "texts": […]}     ← {"id": 2, "ok": [[…], …]}
     → {"op": "pieces", "id": 3, "ids": […]}         ← {"id": 3, "ok": [hex, …]}
-    → {"op": "estimate", "id": 6, "ids": […]}       ← {"id": 6, "ok": [reusable, tokens_per_s]}
+    → {"op": "estimate", "id": 6, "ids": […]}       ← {"id": 6, "ok": [reusable, exact, tokens_per_s]}
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
     → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
@@ -153,7 +153,8 @@ class Worker:
         if message["op"] == "tokenize":
             return [llama.tokenize(text) for text in message["texts"]]
         if message["op"] == "estimate":
-            return [generator.reusable(message["ids"]), generator.read_tokens_per_s]
+            ids = message["ids"]
+            return [generator.reusable(ids), generator.reusable(ids, exact=True), generator.read_tokens_per_s]
         return [llama.piece(i).hex() for i in message["ids"]]
 
     def _send(self, message_id: int, **fields: Any) -> None:

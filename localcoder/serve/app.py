@@ -52,7 +52,9 @@ class Completer:
             await read_ahead(document, self.engine, options, self._session(document))
 
     def _session(self, document: Document) -> Session:
-        session = next((each for each in reversed(self._sessions) if each.continues(document)), None)
+        latest_first = self._sessions[::-1]
+        session = next((each for each in latest_first if each.continues(document)), None)
+        session = session or next((each for each in latest_first if each.moves(document)), None)
         if session is None:
             session = Session(slides=True)
         else:

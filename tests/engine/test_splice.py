@@ -1,0 +1,168 @@
+"""Cells that are kept when the cursor moves: which ones, and what is computed with them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcoder.completion.layout import fim_prompt
+from localcoder.engine.api import Request
+from localcoder.engine.generate import READ_SLICE, Generator
+from localcoder.engine.llama import Llama, LoadOptions, log_probability
+from localcoder.engine.splice import find_splice
+
+CODE = '''class Shelf:
+    """Books in the order in which they were put there."""
+
+    def __init__(self):
+        self.books = []
+
+    def add(self, book):
+        if book in self.books:
+            raise ValueError(book)
+        self.books.append(book)
+
+    def find(self, title):
+        for book in self.books:
+            if book.title == title:
+                return book
+        return None
+
+    def remove(self, title):
+        book = self.find(title)
+        if book is not None:
+            self.books.remove(book)
+        return book
+'''
+LINES = CODE.splitlines(True)
+
+
+@pytest.fixture(scope="module")
+def llama(demo_model):
+    llama = Llama(LoadOptions(str(demo_model), 2))
+    yield llama
+    llama.close()
+
+
+@pytest.fixture(scope="module")
+def fresh_llama(demo_model):
+    """A context of its own: two generators on one would undo each other's cells."""
+    llama = Llama(LoadOptions(str(demo_model), 2))
+    yield llama
+    llama.close()
+
+
+def prompt(llama, line, typed=""):
+    """The SPM prompt with the cursor at the beginning of a line."""
+    prefix, suffix = "".join(LINES[:line]) + typed, "".join(LINES[line:])
+    return fim_prompt("spm", llama.tokenize(prefix), llama.tokenize(suffix), llama.info.special, ())
+
+
+def run(generator, ids, is_void=lambda: False):
+    """(generated ids, tokens read)"""
+    events = list(generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_void))
+    return [value[0] for kind, value in events if kind == "token"], events[-1][1][1]["tokens_read"]
+
+
+ids = st.lists(st.integers(0, 3), max_size=12)
+
+
+@given(ids, ids, ids, ids)
+def test_what_a_splice_says_is_the_same_is_the_same(a, b, c, d):
+    old, new = [*a, 9, *b], [*c, 9, *d]
+    splice = find_splice(old, new, 9)
+    if splice is None:
+        return
+    shared = splice.end - splice.start
+    assert old[splice.start : splice.end] == new[splice.to : splice.to + shared]
+    assert old[: splice.head] == new[: splice.head]
+    assert splice.head <= splice.start <= splice.end and splice.head <= splice.to
+    assert splice.kept < len(new)
+
+
+def test_a_prompt_without_a_middle_has_no_splice():
+    assert find_splice([1, 2, 3], [1, 2, 4], 9) is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 7), (7, 10), (12, 11), (11, 14)])
+def test_a_cursor_that_moves_reads_the_lines_that_it_passed(llama, before, after):
+    generator = Generator(llama)
+    run(generator, prompt(llama, before))
+    ids = prompt(llama, after)
+    passed = len(llama.tokenize("".join(LINES[min(before, after) : max(before, after)])))
+    _, read = run(generator, ids)
+    assert 0 < read <= passed + 6 < 64 < len(ids) - read
+    # And typing goes on from there.
+    assert run(generator, prompt(llama, after, "    x"))[1] <= 4
+
+
+def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama, fresh_llama):
+    """The mean difference in log-likelihood of the line at the cursor, over moves of up to five lines."""
+    rng = random.Random(1)
+    differences = []
+    for _ in range(30):
+        before = rng.randint(5, 11)
+        after = min(max(before + rng.choice([-4, -3, -2, -1, 1, 2, 3, 4]), 3), 14)
+        if after == before:
+            continue
+        moved = Generator(llama)
+        run(moved, prompt(llama, before))
+        ids = prompt(llama, after)
+        middle = llama.tokenize(LINES[after - 1])[:4]
+        values = []
+        for context, generator in ((llama, moved), (fresh_llama, Generator(fresh_llama))):
+            total = 0.0
+            for i, token in enumerate(middle):
+                list(generator.generate(Request((*ids, *middle[:i]), max_tokens=1), 0.0, lambda: False))
+                total += log_probability(context.logits(), token)
+            values.append(total / len(middle))
+        differences.append(values[0] - values[1])
+    assert len(differences) > 20
+    assert abs(sum(differences) / len(differences)) < 0.1
+    assert max(map(abs, differences)) > 0  # they were shifted, not read
+
+
+def test_reading_ahead_makes_it_exact(llama, fresh_llama):
+    generator, fresh = Generator(llama), Generator(fresh_llama)
+    run(generator, prompt(llama, 10))
+    ids = prompt(llama, 7)
+    run(generator, ids)
+    assert generator.reusable(ids) == len(ids) - 1
+    assert generator.reusable(ids, exact=True) < 64
+    generator.warm(ids, lambda: False)
+    assert generator.reusable(ids, exact=True) == len(ids) - 1
+    longer = prompt(llama, 7, "    def ")
+    output, read = run(generator, longer)
+    assert read <= 6
+    assert output == run(fresh, longer)[0]
+
+
+def test_an_aborted_move_loses_nothing(llama):
+    generator = Generator(llama)
+    there, back = prompt(llama, 13), prompt(llama, 6)
+    expected, _ = run(generator, there)
+    splice = find_splice(there, back, llama.info.special.fim_middle)
+    assert splice.to - splice.head > READ_SLICE  # so that the second look comes in the middle of it
+    looks = iter([False, True])
+    assert run(generator, back, lambda: next(looks, True)) == ([], READ_SLICE)
+    assert run(generator, there) == (expected, 1)
+    assert run(generator, back)[1] <= splice.to - splice.head + 1
+
+
+def test_moves_and_reading_ahead_in_turns_leave_both_slots_right(llama, fresh_llama):
+    """Slots share cells, and shifting would move them in both."""
+    generator, rng, line, same = Generator(llama), random.Random(2), 8, 0
+    for _ in range(60):
+        line = min(max(line + rng.randint(-3, 3), 2), 14)
+        ids = prompt(llama, line, "    self"[: rng.randint(0, 8)])
+        if rng.random() < 0.4:
+            generator.warm(ids, lambda: False)
+        run(generator, ids)
+        for slot in generator.cache.slots:
+            assert llama.seq_pos_max(slot.live) == len(slot.ids) - 1
+        generator.warm(ids, lambda: False)
+        assert generator.reusable(ids, exact=True) == len(ids) - 1
+        held, _ = run(generator, ids)
+        same += held == run(Generator(fresh_llama), ids)[0]
+    assert same >= 0.95 * 60
