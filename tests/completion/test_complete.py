@@ -149,6 +149,22 @@ async def test_near_lines_first_then_the_whole_window(engine):
     assert second.stats.tokens_read == 1
 
 
+async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engine):
+    text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(12))
+    at, session = text.index("def function_7"), Session()
+    options = Options(max_tokens=2, first_token_s=10.0)
+    first = await run_in(engine, session, Document(text, at), options)
+    await session.close()
+    moved = Document(text, text.index("def function_6"))
+    second = await run_in(engine, session, moved, options)
+    assert len(first.prompt_ids) == len(second.prompt_ids) > 150
+    assert second.stats.tokens_read < 32
+    await session.close()
+    assert (await engine.estimate(second.prompt_ids)).approximate == 0
+    third = await run_in(engine, session, moved, options)
+    assert third.stats.tokens_read == 1
+
+
 async def run_in(engine, session, document, options):
     updates = [update async for update in complete(document, engine, options, session)]
     assert isinstance(updates[-1], Completion)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.completion.document import Document
-from localcoder.completion.window import choose_window
+from localcoder.completion.window import choose_window, move_window
 
 LINES = "".join(f"line {i} of the text\n" for i in range(1000))
 
@@ -52,3 +52,47 @@ def test_window_is_what_surrounds_the_cursor(text, data, budget):
     assert document.prefix == text[: window.left_out_before] + window.prefix
     assert document.suffix[: len(window.suffix)] == window.suffix
     assert window.left_out_after == len(document.suffix) - len(window.suffix)
+
+
+def test_a_cursor_that_moves_within_a_window_keeps_its_text():
+    window = choose_window(at_line(500), 6000)
+    for line in (495, 505):
+        document = at_line(line)
+        moved = move_window(window, document)
+        assert moved is not None
+        assert moved.prefix + moved.suffix == window.prefix + window.suffix
+        assert document.prefix.endswith(moved.prefix) and document.suffix.startswith(moved.suffix)
+        assert moved.left_out_before == window.left_out_before and moved.anchor == len(moved.prefix)
+        assert moved.left_out_after == len(document.suffix) - len(moved.suffix)
+
+
+def test_a_cursor_near_the_end_of_a_window_gets_a_new_one():
+    window = choose_window(at_line(500), 6000)
+    assert move_window(window, at_line(575)) is None
+    assert move_window(window, at_line(300)) is None
+
+
+def test_a_client_that_sends_a_window_of_its_own_moves_it():
+    """As llama.vim does: some lines before the cursor and some after it."""
+
+    def sent(line):
+        lines = LINES.splitlines(True)
+        prefix, suffix = "".join(lines[line - 200 : line]), "".join(lines[line : line + 60])
+        return Document(prefix + suffix, len(prefix))
+
+    window = choose_window(sent(500), 8000)
+    for line in (503, 497, 505):
+        moved = move_window(window, sent(line), slides=True)
+        assert moved is not None
+        assert moved.prefix + moved.suffix == window.prefix + window.suffix
+        assert sent(line).prefix.endswith(moved.prefix[-1000:]) and moved.suffix.startswith(sent(line).suffix[:400])
+        window = moved
+
+
+def test_typing_elsewhere_moves_the_window_with_it():
+    window = choose_window(at_line(500), 6000)
+    document = at_line(503)
+    typed = Document(document.prefix + "typed\n" + document.suffix, document.cursor + 6)
+    moved = move_window(window, typed)
+    assert moved is not None and moved.prefix.endswith("line 502 of the text\ntyped\n")
+    assert len(moved.prefix) + len(moved.suffix) == len(window.prefix) + len(window.suffix) + 6
