@@ -93,10 +93,14 @@ def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
 
 @pytest.mark.parametrize("precision", ["F32", "Q8_0"])
 def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, demo_model, precision):
-    """Typing, deleting and jumping at random: greedy output is that of a context that held nothing."""
+    """Typing, deleting and jumping at random: greedy output is that of a context that held nothing.
+
+    With one thread: llama.cpp splits the attention of one token between threads, so their number, which follows the
+    machine's load, rounds differently.
+    """
     rng = random.Random(0)
     model = demo_model if precision == "Q8_0" else request.getfixturevalue("gguf")("nano")
-    cached, fresh = (Generator(Llama(LoadOptions(str(model), 2))) for _ in range(2))
+    cached, fresh = (Generator(Llama(LoadOptions(str(model), 1))) for _ in range(2))
     ids = Llama(LoadOptions(str(model), 2)).tokenize(inspect.getsource(argparse))
     start, end, same = 0, 100, 0
     for _ in range(300):
