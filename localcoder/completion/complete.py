@@ -11,7 +11,7 @@ from localcoder.completion.layout import LayoutName
 from localcoder.completion.session import Limits, Session
 from localcoder.completion.stopping import Mode, Stopper
 from localcoder.completion.trim import trim
-from localcoder.engine.api import Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
+from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
 _NEVER = -1e9
@@ -31,13 +31,15 @@ class Options:
     max_prompt_tokens: int = DEFAULT_PROMPT_TOKENS
     sampling: Sampling = field(default_factory=Sampling)
     logprobs: bool = False
+    alternatives: int = 1
+    """How many completions are made together; those after the first are drawn at random."""
     first_token_s: float | None = None
     time_budget_s: float | None = None
 
 
 @dataclass(frozen=True)
 class TextDelta:
-    """More text at the cursor that is sure to be part of the completion."""
+    """More text at the cursor that is sure to be part of the (first) completion."""
 
     text: str
 
@@ -46,7 +48,8 @@ class TextDelta:
 class Completion:
     """The last update. `text` is the whole completion; `tokens` what was generated, before any trimming.
 
-    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, loop).
+    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, loop). `others` are the
+    alternatives after the first, made together with it: `stats` counts the tokens of all.
     """
 
     text: str
@@ -55,6 +58,7 @@ class Completion:
     model: str
     prompt_ids: tuple[int, ...]
     tokens: tuple[Token, ...]
+    others: tuple[Completion, ...] = ()
 
 
 Update = Progress | TextDelta | Completion
@@ -75,45 +79,77 @@ async def complete(
         ids=plan.ids,
         forced=plan.forced,
         max_tokens=min(options.max_tokens, max(1, model.n_ctx_train - len(plan.ids))),
+        alternatives=options.alternatives,
         sampling=_without_redactions(options.sampling, model),
         logprobs=options.logprobs,
         time_budget_s=options.time_budget_s,
     )
-    stopper = Stopper(options.mode, document.prefix, document.suffix)
-    text, shown, tokens = "", "", []
+    alternatives = [_Alternative(options.mode, document) for _ in range(options.alternatives)]
+    first = alternatives[0]
     finished: Finished | None = None
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, Progress):
                 yield event
-            elif isinstance(event, Finished):
+                continue
+            if isinstance(event, Finished):
                 finished = event
-            elif stopper.reason is None:
-                text += event.text
-                tokens.append(event)
-                if stopper.feed(text):
+                continue
+            fed = alternatives[event.alternative]
+            if fed.feed(event):
+                if all(each.reason for each in alternatives):
                     # The engine ends at once and says what it did; the rest of its tokens is not wanted.
                     await engine.cancel(request)
-                    continue
-                sure = trim(text[: stopper.sure], document.suffix, final=False)
-                if len(sure) > len(shown):
-                    yield TextDelta(sure[len(shown) :])
-                    shown = sure
+            elif fed is first and (more := fed.more(final=False)):
+                yield TextDelta(more)
     assert finished is not None
-    if plan.later is not None and (stopper.reason or finished.reason != "cancelled"):
+    if plan.later is not None and (first.reason or finished.reason != "cancelled"):
         session.read_ahead(engine, plan.later)
-    whole = text if stopper.reason is None else text[: stopper.cut]
-    whole = trim(whole, document.suffix, final=True)
-    if len(whole) > len(shown):
-        yield TextDelta(whole[len(shown) :])
-    yield Completion(
-        text=whole,
-        reason=stopper.reason or finished.reason,
-        stats=finished.stats,
-        model=model.name,
-        prompt_ids=plan.ids,
-        tokens=tuple(tokens),
+    if more := first.more(final=True):
+        yield TextDelta(more)
+    completion, *others = (
+        Completion(each.whole, each.reason or finished.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
+        for each in alternatives
     )
+    yield replace(completion, others=tuple(others))
+
+
+class _Alternative:
+    """One alternative's text as it grows. `reason` is None while the engine is to go on with it."""
+
+    def __init__(self, mode: Mode, document: Document) -> None:
+        self._suffix = document.suffix
+        self._stopper = Stopper(mode, document.prefix, document.suffix)
+        self._text = ""
+        self._shown = 0
+        self.tokens: list[Token] = []
+        self.reason: str | None = None
+
+    def feed(self, event: Token | Ended) -> bool:
+        """True when it is over with this event."""
+        was_over = self.reason is not None
+        if isinstance(event, Ended):
+            self.reason = self.reason or event.reason
+        elif self._stopper.reason is None:
+            self._text += event.text
+            self.tokens.append(event)
+            if self._stopper.feed(self._text):
+                self.reason = self._stopper.reason
+        return not was_over and self.reason is not None
+
+    @property
+    def whole(self) -> str:
+        """What it comes to if nothing follows."""
+        text = self._text if self._stopper.reason is None else self._text[: self._stopper.cut]
+        return trim(text, self._suffix, final=True)
+
+    def more(self, *, final: bool) -> str:
+        """What has become certain since the last time."""
+        if self._stopper.reason is not None and not final:
+            return ""
+        sure = self.whole if final else trim(self._text[: self._stopper.sure], self._suffix, final=False)
+        more, self._shown = sure[self._shown :], max(self._shown, len(sure))
+        return more
 
 
 async def read_ahead(document: Document, engine: Engine, options: Options, session: Session) -> None:

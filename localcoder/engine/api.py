@@ -123,14 +123,22 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """One of several alternatives is over while others may go on."""
+
+    alternative: int
+    reason: StopReason
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The last event of every generation."""
+    """The last event of every generation; with several alternatives the reason is the first one's."""
 
     reason: StopReason
     stats: Stats
 
 
-Event = Progress | Token | Finished
+Event = Progress | Token | Ended | Finished
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Generator:
 
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
-        alternative], and at last "finished" [reason, stats]."""
+        alternative], "ended" [alternative, reason] when there are several, and at last "finished" [reason, stats]."""
         self._adapt_threads()
         self._restore(request.ids)
         place = self.cache.take(request.ids)
@@ -302,7 +302,12 @@ class Generator:
     ) -> Iterator[tuple[str, Any]]:
         """Decode all lanes in one batch a step, one token each."""
         position = len(request.ids)
-        while active := [lane for lane in lanes if lane.reason is None]:
+        active = lanes
+        while True:
+            yield from (("ended", [lane.number, lane.reason]) for lane in active if lane.reason is not None)
+            active = [lane for lane in active if lane.reason is None]
+            if not active:
+                return
             if is_void():
                 raise DecodeAborted
             self.cache.prepare(slot, len(active))

@@ -18,6 +18,7 @@ from typing import Any
 import localcoder
 from localcoder import paths
 from localcoder.engine.api import (
+    Ended,
     Event,
     Finished,
     Lora,
@@ -376,5 +377,7 @@ def _event(message: dict[str, Any]) -> Event:
         return Progress(*progress)
     if token := message.get("token"):
         return Token(*token)
+    if ended := message.get("ended"):
+        return Ended(*ended)
     reason, stats = message["finished"]
     return Finished(reason, Stats(**stats))

@@ -158,7 +158,7 @@ async def _infill(request: HttpRequest) -> Response:
 
 
 async def _completions(request: HttpRequest) -> Response:
-    document, options, stream, count = speak.read_completions(await _body(request))
+    document, options, stream = speak.read_completions(await _body(request))
     completer: Completer = request.app.state.completer
     name = (await completer.engine.info()).name
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
@@ -169,8 +169,8 @@ async def _completions(request: HttpRequest) -> Response:
             lambda completion: {**shell, **speak.openai_last_chunk(completion)},
             end="data: [DONE]\n\n",
         )
-    completions = [await _finish(request, completer, document, each) for each in speak.alternatives(options, count)]
-    return JSONResponse({**shell, **speak.openai_result(completions)})
+    completion = await _finish(request, completer, document, options)
+    return JSONResponse({**shell, **speak.openai_result(completion)})
 
 
 async def _finish(request: HttpRequest, completer: Completer, document: Document, options: Options) -> Completion:

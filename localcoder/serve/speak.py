@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, TypeVar, cast
 
@@ -61,8 +60,8 @@ def read_infill(body: dict[str, Any]) -> tuple[Document, Options, bool]:
     return document, options, _flag(body, "stream")
 
 
-def read_completions(body: dict[str, Any]) -> tuple[Document, Options, bool, int]:
-    """The document, the options, whether to stream, and how many alternatives, of a request to `/v1/completions`.
+def read_completions(body: dict[str, Any]) -> tuple[Document, Options, bool]:
+    """The document, the options and whether to stream, of a request to `/v1/completions`.
 
     Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. Raises BadBody.
     """
@@ -74,22 +73,16 @@ def read_completions(body: dict[str, Any]) -> tuple[Document, Options, bool, int
     )
     options = Options(
         mode=cast(Mode, _choice(body, "mode", MODES, "free")),
+        alternatives=int(_number(body, "n", 1, 1, MAX_ALTERNATIVES)),
         max_tokens=max(1, int(_number(body, "max_tokens", 16, 0, MAX_TOKENS))),
         sampling=sampling,
         logprobs=body.get("logprobs") not in (None, False),
         first_token_s=_first_token_s(body),
     )
-    count = int(_number(body, "n", 1, 1, MAX_ALTERNATIVES))
     stream = _flag(body, "stream")
-    if stream and count > 1:
+    if stream and options.alternatives > 1:
         raise BadBody("'n' above 1 cannot be streamed.")
-    return Document(prompt + text(body, "suffix", ""), len(prompt)), options, stream, count
-
-
-def alternatives(options: Options, count: int) -> list[Options]:
-    """The same options with a seed of its own each."""
-    sampling = options.sampling
-    return [replace(options, sampling=replace(sampling, seed=sampling.seed + i)) for i in range(count)]
+    return Document(prompt + text(body, "suffix", ""), len(prompt)), options, stream
 
 
 def infill_chunk(delta: TextDelta) -> dict[str, Any]:
@@ -133,20 +126,20 @@ def openai_chunk(delta: TextDelta) -> dict[str, Any]:
 def openai_last_chunk(completion: Completion) -> dict[str, Any]:
     reason = _FINISH_REASONS.get(completion.reason, "stop")
     choice = {"text": "", "index": 0, "logprobs": None, "finish_reason": reason}
-    return {"choices": [choice], "usage": _usage([completion])}
+    return {"choices": [choice], "usage": _usage(completion)}
 
 
-def openai_result(completions: Sequence[Completion]) -> dict[str, Any]:
+def openai_result(completion: Completion) -> dict[str, Any]:
     choices = [
         {
-            "text": completion.text,
+            "text": each.text,
             "index": index,
-            "logprobs": _logprobs(completion),
-            "finish_reason": _FINISH_REASONS.get(completion.reason, "stop"),
+            "logprobs": _logprobs(each),
+            "finish_reason": _FINISH_REASONS.get(each.reason, "stop"),
         }
-        for index, completion in enumerate(completions)
+        for index, each in enumerate((completion, *completion.others))
     ]
-    return {"choices": choices, "usage": _usage(completions)}
+    return {"choices": choices, "usage": _usage(completion)}
 
 
 def text(body: dict[str, Any], name: str, default: str | None = None) -> str:
@@ -173,10 +166,9 @@ def piece(token: int, data: bytes) -> dict[str, Any]:
         return {"id": token, "piece": list(data)}
 
 
-def _usage(completions: Sequence[Completion]) -> dict[str, Any]:
-    prompt = len(completions[0].prompt_ids)
-    generated = sum(completion.stats.tokens_generated for completion in completions)
-    cached = {"cached_tokens": completions[0].stats.tokens_reused}
+def _usage(completion: Completion) -> dict[str, Any]:
+    prompt, generated = len(completion.prompt_ids), completion.stats.tokens_generated
+    cached = {"cached_tokens": completion.stats.tokens_reused}
     return {
         "prompt_tokens": prompt,
         "completion_tokens": generated,

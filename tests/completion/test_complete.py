@@ -81,6 +81,21 @@ async def test_line_mode_gives_one_line(engine):
     assert "\n" not in completion.text
 
 
+async def test_alternatives_come_together_and_each_ends_for_its_own_reason(engine):
+    alone, _ = await run(engine, options=Options(max_tokens=40))
+    options = Options(max_tokens=40, alternatives=6, logprobs=True)
+    first, _ = await run(engine, options=options)
+    assert first.text == alone.text and first.reason == alone.reason
+    assert first.stats.tokens_read <= 1 and len(first.others) == 5
+    assert len({each.text for each in first.others}) > 1
+    for each in (first, *first.others):
+        assert all(token.logprob is not None for token in each.tokens if token.id >= 0)
+        assert each.reason in ("end", "block", "line", "bracket", "loop", "length")
+    assert first.stats.tokens_generated < 6 * 40
+    again, _ = await run(engine, options=options)
+    assert [each.text for each in again.others] == [each.text for each in first.others]
+
+
 async def test_the_token_limit_is_reported(engine):
     document = Document("import os\n\n\ndef ", 15)
     completion, _ = await run(engine, document, Options(max_tokens=2, mode="free"))

@@ -144,6 +144,8 @@ def test_openai_completions(http):
     assert "".join(event["choices"][0]["text"] for event in streamed) == choice["text"]
     several = http.post("/v1/completions", json={**body, "n": 3, "temperature": 1.0}).json()
     assert [each["index"] for each in several["choices"]] == [0, 1, 2]
+    assert len({each["text"] for each in several["choices"]}) > 1
+    assert several["usage"]["completion_tokens"] > answer["usage"]["completion_tokens"]
 
 
 def test_tokenize_and_back(http):
