@@ -45,7 +45,7 @@ def worker_environment() -> dict[str, str]:
     """
     variables = {"GGML_NO_BACKTRACE": "1"}
     if "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ:
-        variables["GOMP_SPINCOUNT"] = "1000"
+        variables["GOMP_SPINCOUNT"] = "20000"
     return variables
 
 
