@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import json
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -29,6 +35,22 @@ _FEATURES = {
 """ggml's names of x86 instructions, and Linux's."""
 REBUILD = "CMAKE_ARGS=-DGGML_NATIVE=ON pip install --force-reinstall --no-cache-dir --no-binary :all: llama-cpp-python"
 """What makes llama.cpp fit this processor."""
+
+
+_GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "opencl", "musa", "cann")
+_GPU_TIMEOUT_S = 20.0
+_GPU_TYPES = {1: False, 2: True}
+"""ggml's numbers of devices with memory of their own, and of those that share the main memory."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A device that llama.cpp can put layers on. `is_shared`: its memory is the machine's own."""
+
+    name: str
+    free_bytes: int
+    total_bytes: int
+    is_shared: bool = False
 
 
 def default_threads() -> int:
@@ -82,7 +104,7 @@ def cpu_features_missing() -> list[str]:
 
     Asks ggml's own `ggml_cpu_has_*`, which answer what was compiled in, and /proc/cpuinfo.
     """
-    library = _ggml_cpu_library()
+    library = _ggml_library("-cpu")
     flags = _cpu_flags()
     if library is None or not flags:
         return []
@@ -95,13 +117,68 @@ def cpu_features_missing() -> list[str]:
     return missing
 
 
-def _ggml_cpu_library() -> Path | None:
-    """libggml-cpu of the installed llama-cpp-python, found without importing it."""
+def gpu_backends() -> list[str]:
+    """The GPU backends in the installed llama.cpp: "cuda", "metal", ..."""
+    return [name for name in _GPU_BACKENDS if _ggml_library(f"-{name}")]
+
+
+@cache
+def gpus() -> tuple[Gpu, ...]:
+    """GPUs that the installed llama.cpp can use; none where no GPU backend was built.
+
+    Asked in a process of its own: a driver takes time and memory to start, and may crash.
+    """
+    if not gpu_backends():
+        return ()
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from localcoder.hardware import print_gpus; print_gpus()"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(Path(__file__).resolve().parent.parent)],
+            capture_output=True,
+            timeout=_GPU_TIMEOUT_S,
+            check=True,
+        )
+        return tuple(Gpu(**item) for item in json.loads(done.stdout.splitlines()[-1]))
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError, TypeError):
+        return ()
+
+
+def print_gpus() -> None:
+    """The GPUs as a line of JSON; loads llama.cpp's libraries into this process."""
+    print(json.dumps([asdict(gpu) for gpu, number in devices() if number in _GPU_TYPES]))
+
+
+def devices() -> Iterator[tuple[Gpu, int]]:
+    """All devices of the installed ggml, the processor too, each with its `enum ggml_backend_dev_type`."""
+    path, base_path = _ggml_library(""), _ggml_library("-base")
+    if path is None or base_path is None:
+        return
+    base, ggml = ctypes.CDLL(str(base_path)), ctypes.CDLL(str(path))
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
+    ggml.ggml_backend_dev_get.argtypes = (ctypes.c_size_t,)
+    base.ggml_backend_dev_description.restype = ctypes.c_char_p
+    base.ggml_backend_dev_description.argtypes = base.ggml_backend_dev_type.argtypes = (ctypes.c_void_p,)
+    size_p = ctypes.POINTER(ctypes.c_size_t)
+    base.ggml_backend_dev_memory.argtypes = (ctypes.c_void_p, size_p, size_p)
+    for index in range(ggml.ggml_backend_dev_count()):
+        device = ggml.ggml_backend_dev_get(index)
+        free, total = ctypes.c_size_t(), ctypes.c_size_t()
+        base.ggml_backend_dev_memory(device, ctypes.byref(free), ctypes.byref(total))
+        number = base.ggml_backend_dev_type(device)
+        name = (base.ggml_backend_dev_description(device) or b"?").decode("utf-8", "replace")
+        is_shared = _GPU_TYPES.get(number, True) or bool(_ggml_library("-metal"))
+        yield Gpu(name, free.value, total.value, is_shared), number
+
+
+def _ggml_library(part: str) -> Path | None:
+    """libggml{part} of the installed llama-cpp-python, found without importing it."""
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = Path(next(iter(spec.submodule_search_locations))) / "lib"
-    return next(iter(sorted(folder.glob("libggml-cpu.so*"))), None)
+    patterns = (f"libggml{part}.so*", f"libggml{part}.dylib", f"ggml{part}.dll")
+    return next((path for pattern in patterns for path in sorted(folder.glob(pattern))), None)
 
 
 def _cpu_flags() -> set[str]:

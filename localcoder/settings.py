@@ -19,6 +19,8 @@ from localcoder.paths import settings_file
 Source = Literal["default", "file", "environment"]
 
 _ENVIRONMENT_PREFIX = "LOCALCODER_"
+_TYPO = 0.8
+"""How alike a variable and a setting are from where on one was meant to be the other; 1 is the same."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class Settings:
     """A LoRA adapter on top of the model: FILE.gguf, or FILE.gguf:SCALE. Empty: none."""
     adapter_on: bool = True
     """Use the adapter, or leave it out."""
+    threads: int = 0
+    """Threads that compute. 0: the physical cores."""
+    idle_minutes: float = 30.0
+    """Minutes without a request after which the model is unloaded until the next one. 0: never."""
+    power_saving: bool = True
+    """On battery, or when the processor is too hot: fewer threads, and longer pauses before a suggestion."""
     theme: str = "textual-dark"
     """Colours of the app."""
     soft_wrap: bool = True
@@ -77,9 +85,15 @@ def load_with_sources(path: Path | None = None, environ: Mapping[str, str] | Non
     from_environment: dict[str, Any] = {}
     for variable, text in (os.environ if environ is None else environ).items():
         name = variable.removeprefix(_ENVIRONMENT_PREFIX).lower()
-        # Other variables with this prefix are not settings; only what names one, and is no table, is read.
-        if variable.startswith(_ENVIRONMENT_PREFIX) and name in names() and name != "keys":
+        if not variable.startswith(_ENVIRONMENT_PREFIX) or name == "keys":
+            continue
+        if name in names():
             from_environment[name] = _checked(name, _parsed(name, text, variable), variable)
+        elif near := difflib.get_close_matches(name, names(), 1, _TYPO):
+            # Other variables with this prefix are not settings; one that nearly names one was meant to.
+            raise LocalcoderError(
+                f"{variable}: there is no setting `{name}`.", f"Did you mean {variable_of(near[0])}?", exit_code=2
+            )
     sources: dict[str, Source] = dict.fromkeys(names(), "default")
     sources |= dict.fromkeys(from_file, "file")
     sources |= dict.fromkeys(from_environment, "environment")
@@ -115,6 +129,18 @@ def save(changes: Mapping[str, Any], path: Path | None = None) -> None:
 def names() -> tuple[str, ...]:
     """All settings, in their order."""
     return tuple(item.name for item in fields(Settings))
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{_ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def parse(name: str, text: str) -> Any:
+    """A setting's value from a text. Raises LocalcoderError (exit code 2)."""
+    if name == "keys":
+        raise LocalcoderError("`keys` is a table.", f"Edit {settings_file()}.", exit_code=2)
+    return _checked(name, _parsed(name, text, "The command line") if name in names() else text, "The command line")
 
 
 @cache

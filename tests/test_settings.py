@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from localcoder import settings
+from localcoder.cli.main import cli
 from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
 
@@ -69,3 +72,40 @@ def test_nothing_is_written_when_a_value_is_wrong(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_help_text() -> None:
     assert all(settings.help_of(name).endswith(".") for name in settings.names() if name != "keys")
+
+
+def test_a_variable_that_nearly_names_a_setting_is_refused(tmp_path):
+    with pytest.raises(LocalcoderError, match="LOCALCODER_TEMPERATUR: there is no setting") as caught:
+        settings.load(tmp_path / "settings.toml", {"LOCALCODER_TEMPERATUR": "1"})
+    assert "LOCALCODER_TEMPERATURE" in caught.value.todo
+    settings.load(tmp_path / "settings.toml", {"LOCALCODER_TOKEN": "x", "LOCALCODER_SHARED": "/x"})
+
+
+def test_the_settings_command_shows_sources_and_sets(tmp_path, monkeypatch):
+    path = tmp_path / "settings.toml"
+    path.write_text("# mine\nmode = 'line'\n")
+    monkeypatch.setattr("localcoder.paths.settings_file", lambda: path)
+    monkeypatch.setattr(settings, "settings_file", lambda: path)
+    monkeypatch.setenv("LOCALCODER_MAX_TOKENS", "7")
+    run = CliRunner().invoke
+    shown = json.loads(run(cli, ["settings", "--json"]).output)["settings"]
+    assert shown["mode"] == {"value": "line", "source": "file"}
+    assert shown["max_tokens"] == {"value": 7, "source": "environment"}
+    assert shown["temperature"] == {"value": 0.0, "source": "default"}
+    assert "LOCALCODER_MAX_TOKENS" in run(cli, ["settings"]).output
+    assert run(cli, ["settings", "set", "temperature", "0.4"]).exit_code == 0
+    assert "# mine" in path.read_text() and "temperature = 0.4" in path.read_text()
+    for wrong in (["temperatur", "1"], ["mode", "lin"], ["threads", "many"], ["keys", "{}"]):
+        result = run(cli, ["settings", "set", *wrong])
+        assert isinstance(result.exception, LocalcoderError) and result.exception.todo
+
+
+def test_complete_follows_the_settings_and_the_command_line_goes_first(tmp_path, monkeypatch):
+    file = tmp_path / "x.py"
+    file.write_text("import os\n\n\ndef f(path):\n    return ")
+    monkeypatch.setenv("LOCALCODER_MAX_TOKENS", "2")
+    monkeypatch.setenv("LOCALCODER_MODE", "free")
+    arguments = ["complete", str(file), "--json", "--no-snapshots"]
+    assert json.loads(CliRunner().invoke(cli, arguments).output)["tokens_generated"] <= 2
+    longer = json.loads(CliRunner().invoke(cli, [*arguments, "--max-tokens", "9"]).output)
+    assert 2 < longer["tokens_generated"] <= 9

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from localcoder import settings
+from localcoder.cli.engines import make_engine
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document, document_from_bytes, read_document
 from localcoder.completion.layout import LAYOUTS
@@ -19,8 +21,6 @@ from localcoder.completion.stopping import MODES
 from localcoder.engine.api import Lora, Sampling
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
-from localcoder.models.store import resolve
-from localcoder.paths import snapshots_dir
 
 
 @click.command()
@@ -28,15 +28,16 @@ from localcoder.paths import snapshots_dir
 @click.option("--line", type=click.IntRange(min=1), help="Line of the cursor, from 1.")
 @click.option("--col", type=click.IntRange(min=1), help="Column that the cursor stands before, from 1.")
 @click.option("--marker", help="Text in the file that stands for the cursor, for example '<CURSOR>'.")
-@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the bundled demonstration model.")
+@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the settings', else the bundled one.")
 @click.option("--layout", type=click.Choice(LAYOUTS), default=Options.layout, show_default=True)
-@click.option("--mode", type=click.Choice(MODES), default=Options.mode, show_default=True, help="When to stop.")
-@click.option("--max-tokens", type=click.IntRange(min=1), default=Options.max_tokens, show_default=True)
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0: always the same.")
+@click.option("--mode", type=click.Choice(MODES), help="When to stop. Default: the settings'.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the settings'.")
+@click.option("--temperature", type=click.FloatRange(min=0), help="0: always the same. Default: the settings'.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
 @click.option("--lora", multiple=True, metavar="FILE[:SCALE]", help="A GGUF adapter on top of the model.")
 @click.option("--snapshots/--no-snapshots", default=True, help="Keep what was read on disk, for the next time.")
+@click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 def command(
     where: str,
@@ -45,13 +46,14 @@ def command(
     marker: str | None,
     model: str | None,
     layout: str,
-    mode: str,
-    max_tokens: int,
-    temperature: float,
+    mode: str | None,
+    max_tokens: int | None,
+    temperature: float | None,
     seed: int,
     threads: int | None,
     lora: tuple[str, ...],
     snapshots: bool,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Complete the code at a cursor and print the completion, and nothing else, on standard output.
@@ -59,29 +61,18 @@ def command(
     The cursor stands before LINE:COL, both counted from 1; without them, at the end. `-` reads standard input.
     """
     document = _document(where, line, col, marker)
+    chosen = settings.load()
     options = Options(
         layout=layout,  # type: ignore[arg-type]
-        mode=mode,  # type: ignore[arg-type]
-        max_tokens=max_tokens,
-        sampling=Sampling(temperature=temperature, seed=seed),
+        mode=mode or chosen.mode,  # type: ignore[arg-type]
+        max_tokens=max_tokens or chosen.max_tokens,
+        sampling=Sampling(temperature=chosen.temperature if temperature is None else temperature, seed=seed),
     )
-    loras = [read_lora(each) for each in lora]
-    kept = snapshots_dir() if snapshots else None
-    engine = LocalEngine(resolve(model), n_threads=threads, loras=loras, snapshots_dir=kept)
+    loras = [Lora.parse(each) for each in lora]
+    engine = make_engine(model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force)
     completion = asyncio.run(_run(document, engine, options, stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))
-
-
-def read_lora(text: str) -> Lora:
-    """FILE or FILE:SCALE."""
-    path, colon, scale = text.rpartition(":")
-    if not colon or Path(text).exists():
-        return Lora(text)
-    try:
-        return Lora(path, float(scale))
-    except ValueError:
-        raise LocalcoderError(f"{scale!r} is not a scale.", "Give --lora FILE:0.5, for example.", exit_code=2) from None
 
 
 async def _run(document: Document, engine: LocalEngine, options: Options, *, stream: bool) -> Completion:

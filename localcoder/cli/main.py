@@ -19,6 +19,7 @@ COMMANDS = {
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
     "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
     "models": ("localcoder.cli.models", "List, get, check and remove models."),
+    "settings": ("localcoder.cli.settings", "Show the settings and where each comes from, or set one."),
     "repair": ("localcoder.cli.repair", "Mend a GGUF file's metadata."),
 }
 """Name → module that holds a click command called `command`, and its line in `--help`."""

@@ -9,6 +9,7 @@ from localcoder.cli.lazy import LazyGroup
 COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("localcoder.cli.models_list", "List the models that are here, and those that can be had."),
     "show": ("localcoder.cli.models_list:show_command", "Show what is known of a model."),
+    "recommend": ("localcoder.cli.models_recommend", "Say which model suits this machine, and what each needs."),
     "pull": ("localcoder.cli.models_get:pull_command", "Fetch a model from the Hugging Face hub."),
     "add": ("localcoder.cli.models_get:add_command", "Make a GGUF file known, by a link or a copy."),
     "rm": ("localcoder.cli.models_keep:rm_command", "Delete a model."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from dataclasses import replace
 
 import click
 
@@ -12,14 +13,21 @@ from localcoder.errors import LocalcoderError
 
 
 @click.command()
-@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the bundled demonstration model.")
+@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the settings', else the bundled one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8012, show_default=True, help="0: any free one.")
 @click.option("--token", envvar="LOCALCODER_TOKEN", help="Ask for it; required beyond loopback. Or LOCALCODER_TOKEN.")
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
-@click.option("--idle-minutes", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Then unload.")
+@click.option("--idle-minutes", type=click.FloatRange(min=0), help="Then unload. Default: the settings', 30.")
+@click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 def command(
-    model: str | None, host: str, port: int, token: str | None, threads: int | None, idle_minutes: float
+    model: str | None,
+    host: str,
+    port: int,
+    token: str | None,
+    threads: int | None,
+    idle_minutes: float | None,
+    force: bool,
 ) -> None:
     """Serve completions to editors: /infill as llama-server speaks it, and OpenAI's /v1/completions."""
     if not _is_loopback(host) and not token:
@@ -34,12 +42,13 @@ def command(
         raise LocalcoderError(
             "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
         ) from None
-    from localcoder.engine.local import LocalEngine
-    from localcoder.models.store import resolve
-    from localcoder.paths import snapshots_dir
+    from localcoder import settings
+    from localcoder.cli.engines import make_engine
 
-    idle_s = idle_minutes * 60 or None
-    engine = LocalEngine(resolve(model), n_threads=threads, idle_s=idle_s, snapshots_dir=snapshots_dir())
+    chosen = settings.load()
+    if idle_minutes is not None:
+        chosen = replace(chosen, idle_minutes=idle_minutes)
+    engine = make_engine(model, chosen, threads=threads, force=force)
     listener = _listen(host, port)
 
     async def run() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
+
+from localcoder.errors import LocalcoderError
 
 StopReason = Literal["end", "length", "cancelled", "time"]
 """Why an engine stopped: an end token, `max_tokens`, `cancel()` or a newer request, or the time budget."""
@@ -54,6 +57,17 @@ class Lora:
 
     path: str
     scale: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Lora:
+        """FILE or FILE:SCALE. Raises LocalcoderError (exit code 2)."""
+        path, colon, scale = text.rpartition(":")
+        if not colon or Path(text).exists():
+            return cls(text)
+        try:
+            return cls(path, float(scale))
+        except ValueError:
+            raise LocalcoderError(f"{scale!r} is not a scale.", "Give FILE:0.5, for example.", exit_code=2) from None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from localcoder.engine.api import Lora, ModelInfo, Sampling
+from localcoder.engine.mapping import release_pages
 from localcoder.engine.vocab import REDACTIONS, end_ids, special_ids
 from localcoder.errors import LocalcoderError
 
@@ -74,6 +75,7 @@ class Llama:
         self._model = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
             raise self._load_error(path)
+        release_pages(path)
         self._vocab = lib.llama_model_get_vocab(self._model)
         n_vocab = lib.llama_vocab_n_tokens(self._vocab)
         self._pieces = [self._read_piece(i) for i in range(n_vocab)]

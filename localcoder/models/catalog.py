@@ -17,6 +17,7 @@ class Size:
 
     label: str
     parameters: int
+    layers: int
     kv_bytes_per_token: int
     note: str
 
@@ -61,7 +62,7 @@ def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[Checkpoint, ...]
     data = tomlkit.parse(text).unwrap()
     sizes, checkpoints = {}, []
     for item in data["size"]:
-        size = Size(item["label"], item["parameters"], item["kv_bytes_per_token"], item["note"])
+        size = Size(item["label"], item["parameters"], item["layers"], item["kv_bytes_per_token"], item["note"])
         sizes[size.label] = size
         checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
     entries: list[Entry] = []

@@ -58,6 +58,7 @@ class EngineHost:
     async def _load(self) -> Engine:
         engine = self._engine
         if engine is None:
-            engine = self._engine = self._factory(self.model)
+            # It reads the file's header, and may ask a GPU's driver.
+            engine = self._engine = await asyncio.to_thread(self._factory, self.model)
         self.info = await engine.info()
         return engine

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/generation.py MODEL.gguf --llama-bench path/to/llama-bench --rounds 5
 
-The two run in turns, in either order. For drafts the model is forced through a given text, the sampler's choice replaced by its next
-token: speed does not depend on whose choice it was. "repetitive" is a file whose second half repeats its first with
-small edits, "plain" is text that nothing before foretells.
+The two run in turns, in either order. For drafts the model is forced through a given text, the sampler's choice
+replaced by its next token: speed does not depend on whose choice it was. "repetitive" is a file whose second half
+repeats its first with small edits, "plain" is text that nothing before foretells.
 """
 
 import argparse

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localcoder import settings
-from localcoder.cli.edit import _make_engine
+from localcoder.cli.engines import make_engine
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine
@@ -34,7 +34,7 @@ def adapter(tmp_path: Path) -> Path:
 
 
 async def test_an_adapter_goes_on_and_off(adapter: Path) -> None:
-    app = LocalcoderApp(lambda model: _make_engine(model, app.settings), [Opened(TextFile("import os\n\ndef f(path"))])
+    app = LocalcoderApp(lambda model: make_engine(model, app.settings), [Opened(TextFile("import os\n\ndef f(path"))])
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         editor = edit_screen(app).editor
         editor.move_cursor(editor.document.end)
@@ -60,7 +60,7 @@ async def test_an_adapter_goes_on_and_off(adapter: Path) -> None:
 
 async def test_a_file_that_is_no_adapter_is_a_notice(tmp_path: Path) -> None:
     wrong = str(tmp_path / "none.gguf")
-    app = LocalcoderApp(lambda model: _make_engine(model, app.settings), [Opened(TextFile("x = 1\n"))])
+    app = LocalcoderApp(lambda model: make_engine(model, app.settings), [Opened(TextFile("x = 1\n"))])
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         await until(pilot, lambda: app.engines.info)
         await pilot.press("alt+l")
