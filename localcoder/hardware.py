@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -100,21 +101,35 @@ class OthersLoad:
 
 
 def cpu_features_missing() -> list[str]:
-    """Instructions that the installed llama.cpp was built with and this processor lacks; [] where that is unknown.
+    """Instructions that the installed llama.cpp was built with and this processor lacks; [] where that is unknown."""
+    return [flag for flag, is_built, is_here in _features() if is_built and not is_here]
 
-    Asks ggml's own `ggml_cpu_has_*`, which answer what was compiled in, and /proc/cpuinfo.
-    """
-    library = _ggml_library("-cpu")
-    flags = _cpu_flags()
+
+def cpu_features_unused() -> list[str]:
+    """Instructions that this processor has and the installed llama.cpp was built without."""
+    return [flag for flag, is_built, is_here in _features() if is_here and not is_built]
+
+
+def processor_name() -> str:
+    """As Linux has it, or as Python does."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    line = next((line for line in text.splitlines() if line.startswith("model name")), "")
+    return line.partition(":")[2].strip() or platform.machine()
+
+
+def _features() -> Iterator[tuple[str, bool, bool]]:
+    """(flag, compiled in, in this processor), by ggml's own `ggml_cpu_has_*` and /proc/cpuinfo."""
+    library, flags = _ggml_library("-cpu"), _cpu_flags()
     if library is None or not flags:
-        return []
+        return
     built = ctypes.CDLL(str(library))
-    missing = []
     for name, flag in _FEATURES.items():
         has = getattr(built, f"ggml_cpu_has_{name}", None)
-        if has is not None and has() and flag not in flags:
-            missing.append(flag)
-    return missing
+        if has is not None:
+            yield flag, bool(has()), flag in flags
 
 
 def gpu_backends() -> list[str]:

@@ -10,11 +10,13 @@ from converters.errors import ConvertError
 from localcoder import __version__
 from localcoder.cli.lazy import LazyGroup
 from localcoder.errors import LocalcoderError
+from localcoder.offline import guard
 
 COMMANDS = {
     "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from your code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
+    "doctor": ("localcoder.cli.doctor", "Check this installation and this machine."),
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
     "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
@@ -57,6 +59,7 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """The console script. Errors a user can cause end in two lines on standard error and an exit code, no traceback."""
+    guard()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -32,6 +32,7 @@ from localcoder.engine.api import Lora, Request, Sampling
 from localcoder.engine.snapshots import SnapshotStore, model_key
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import REBUILD, cpu_features_missing
+from localcoder.offline import guard
 
 if TYPE_CHECKING:
     from localcoder.engine.generate import Generator
@@ -181,6 +182,7 @@ def _load_options(fields: dict[str, Any]) -> LoadOptions:
 
 def main() -> None:
     """Take fds 0 and 1 for the protocol, so that nothing native ever writes into it, nor into the screen."""
+    guard()
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     devnull = os.open(os.devnull, os.O_RDWR)

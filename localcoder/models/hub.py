@@ -11,6 +11,7 @@ from typing import Any
 
 from converters.remote import RemoteFile, RemoteRepository
 from localcoder.errors import LocalcoderError
+from localcoder.offline import online
 
 _CHUNK_BYTES = 1 << 18
 
@@ -146,7 +147,8 @@ def _readable_errors(repository: str, name: str = "") -> Iterator[None]:
     from huggingface_hub import errors
 
     try:
-        yield
+        with online():
+            yield
     except (LocalcoderError, Stopped):
         raise
     except errors.GatedRepoError:

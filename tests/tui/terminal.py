@@ -26,16 +26,19 @@ class Terminal:
         *,
         term: str = "xterm-256color",
         program: str | None = None,
+        wrapper: tuple[str, ...] = (),
     ) -> None:
+        """`wrapper`: a command that runs the child, as `unshare` does."""
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.frames = 0
         environment = os.environ | {"TERM": term, "PYTHONPATH": str(_ROOT)}
         if "NO_COLOR" not in environment:
             environment["COLORTERM"] = "truecolor"
+        command = [*wrapper, sys.executable, *(["-c", program] if program else ["-m", "localcoder", *arguments])]
         self.child = pexpect.spawn(
-            sys.executable,
-            ["-c", program] if program else ["-m", "localcoder", *arguments],
+            command[0],
+            command[1:],
             env=environment,
             dimensions=(rows, columns),
             timeout=None,

@@ -1,0 +1,80 @@
+"""`localcoder doctor` on this machine, and on machines where something is missing."""
+
+import getpass
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from localcoder import doctor, hardware
+from localcoder.cli.main import cli
+
+
+@pytest.fixture(autouse=True)
+def _own_directories(tmp_path, monkeypatch):
+    for name in ("DATA", "CONFIG", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+def report():
+    result = CliRunner().invoke(cli, ["doctor", "--json"])
+    return result.exit_code, json.loads(result.output)["checks"]
+
+
+def test_a_sound_installation():
+    code, checks = report()
+    assert code == 0 and not [check for check in checks if check["state"] == "broken"]
+    assert {check["name"] for check in checks} == set(doctor._CHECKS)
+    assert any("nano: sound" in check["what"] for check in checks)
+    shown = CliRunner().invoke(cli, ["doctor"])
+    assert shown.exit_code == 0 and "llama-cpp-python" in shown.output
+
+
+def test_what_is_broken_ends_with_1_and_says_what_mends_it(tmp_path, monkeypatch):
+    models = tmp_path / "data" / "localcoder" / "models"
+    models.mkdir(parents=True)
+    (models / "half.gguf").write_bytes(b"GGUF" + bytes(100))
+    settings = tmp_path / "config" / "localcoder" / "settings.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("temperatur = 1\n")
+    monkeypatch.setattr(hardware, "cpu_features_missing", lambda: ["avx512f"])
+    code, checks = report()
+    broken = {check["name"]: check for check in checks if check["state"] == "broken"}
+    assert code == 1 and set(broken) == {"models", "settings", "processor"}
+    assert "half" in broken["models"]["what"] and "models rm half" in broken["models"]["todo"]
+    assert "temperature" in broken["settings"]["todo"]
+    assert "avx512f" in broken["processor"]["what"] and broken["processor"]["todo"] == hardware.REBUILD
+
+
+def test_a_gpu_without_its_backend_gets_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.sys, "platform", "linux")
+    for card, vendor in (("card0", "0x10de"), ("card1", "0x1002"), ("card2", "0x1234")):
+        folder = tmp_path / "sys/class/drm" / card / "device"
+        folder.mkdir(parents=True)
+        (folder / "vendor").write_text(f"{vendor}\n")
+    assert doctor.gpus_present(tmp_path) == [("NVIDIA", "cuda"), ("AMD", "hip")]
+    monkeypatch.setattr(doctor, "gpus_present", lambda: [("NVIDIA", "cuda"), ("AMD", "hip"), ("Intel", "vulkan")])
+    monkeypatch.setattr(hardware, "gpu_backends", list)
+    monkeypatch.setattr(hardware, "gpus", lambda: ())
+    todos = [check.todo for check in doctor._gpu()]
+    assert "whl/cu124" in todos[0] and "-DGGML_CUDA=on" in todos[0]
+    assert "-DGGML_HIP=on" in todos[1] and "-DGGML_VULKAN=on" in todos[2]
+
+
+def test_the_report_names_nobody(monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "annabel")
+    monkeypatch.setattr(socket, "gethostname", lambda: "workhorse")
+    text = f"{Path.home()}/models of annabel on workhorse, /home/annabel/x.gguf and /tmp/secret/y; unworkhorselike"
+    assert doctor.without_names(text) == "~/models of USER on HOST, PATH and PATH; unworkhorselike"
+
+
+def test_a_check_that_fails_is_a_finding(monkeypatch):
+    def fails():
+        raise OSError("no such device")
+        yield
+
+    monkeypatch.setitem(doctor._CHECKS, "compiler", fails)
+    code, checks = report()
+    assert code == 1 and any("no such device" in check["what"] for check in checks)
