@@ -45,8 +45,9 @@ class _Commands(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="localcoder")
+@click.option("-m", "--model", metavar="MODEL", help="A model's name, or the path of a GGUF file.")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, model: str | None) -> None:
     """Code completions from StarCoder2, on your own machine.
 
     Without a command, `localcoder [FILE]` opens the app.
@@ -54,7 +55,18 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         edit = cli.get_command(ctx, "edit")
         assert edit is not None
-        ctx.invoke(edit)
+        ctx.invoke(edit, model=model)
+    elif model is not None and ctx.invoked_subcommand in COMMANDS:
+        _pass_on_model(ctx, ctx.invoked_subcommand, model)
+
+
+def _pass_on_model(ctx: click.Context, name: str, model: str) -> None:
+    """`--model X` before a command counts as if it stood behind it, where the command knows the option."""
+    chosen = cli.get_command(ctx, name)
+    assert chosen is not None
+    if not any(parameter.name == "model" and isinstance(parameter, click.Option) for parameter in chosen.params):
+        raise click.UsageError(f"`{name}` takes no --model.")
+    ctx.default_map = {**(ctx.default_map or {}), name: {"model": model}}
 
 
 def main() -> None:

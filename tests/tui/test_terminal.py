@@ -61,3 +61,20 @@ def test_keys_that_arrive_together_are_taken_in_order(tmp_path: Path) -> None:
         assert path.read_text() == "abc = 1\n"
         term.send("d = 2" + QUIT)
         term.until("unsaved changes")
+
+
+def test_a_model_can_be_named_without_a_command(tmp_path: Path) -> None:
+    with terminal("--model", "no-such-model") as term:
+        term.until("no-such-model")
+        term.until("There is no model named")
+    path = tmp_path / "hello.py"
+    path.write_text("hello = 1\n")
+    with terminal("-m", "no-such-model", str(path)) as term:
+        term.until("hello = 1")
+        term.until("There is no model named")
+    with terminal("--model", "no-such-model", "complete", f"{path}:1:3") as term:
+        term.until("There is no model named")
+        assert term.ended() != 0
+    with terminal("--model", "no-such-model", "inspect", "x.gguf") as term:
+        term.until("takes no --model")
+        assert term.ended() == 2

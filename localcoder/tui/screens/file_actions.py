@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,13 @@ class FileActions(Screen[None]):
 
     # --- What the screen provides
 
+    @abstractmethod
     def buffer_shown(self) -> None:
         """Another buffer is in front, or the one in front changed its name or was saved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def configure(self, buffer: Buffer) -> None:
         """Apply the settings to a new buffer's editor."""
-        raise NotImplementedError
 
     def show_error(self, error: LocalcoderError) -> None:
         self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)
