@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_kill_9_loses_nothing_that_was_typed(tmp_path: Path) -> None:
         term.until("saved = 1")
         term.send("typed = 2")
         term.until("typed = 2")
-        term.pump(1.0)
+        term.pump(0.15)
         os.kill(term.child.pid, signal.SIGKILL)
     assert path.read_text() == "saved = 1\n"
     with terminal() as term:
@@ -148,3 +149,26 @@ def test_kill_9_loses_nothing_that_was_typed(tmp_path: Path) -> None:
     with terminal() as term:
         term.until("typed = 2saved = 1")
         assert "●" not in term.text
+
+
+async def test_an_older_text_never_replaces_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = 0
+    kept: list[str] = []
+
+    def keep_slowly(state: Session) -> None:
+        nonlocal running
+        running += 1
+        assert running == 1
+        time.sleep(0.15)
+        kept.append((state.buffers[0].text or "") if state.buffers else "")
+        running -= 1
+
+    monkeypatch.setattr(session, "keep", keep_slowly)
+    app = make_app(FakeEngine())
+    async with app.run_test() as pilot:
+        edit_screen(app)._completing.is_automatic = False
+        for key in "abcdef":
+            await pilot.press(key)
+            await pilot.pause(0.02)
+        await until(pilot, lambda: kept and kept[-1] == "abcdef")
+        assert kept == sorted(kept, key=len)

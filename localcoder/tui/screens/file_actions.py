@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
+from textual.worker import Worker, WorkerError
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
 
 _WATCH_S = 1.5
-_KEEP_S = 0.25
+_KEEP_S = 0.02
+"""Keys of one burst are written together, and no more is lost when the process is killed."""
+_REST_PER_WRITE = 1.0
+"""Seconds of rest for each second that a write took: a large buffer or a slow disk is not busy all the time."""
 
 
 class FileActions(Screen[None]):
@@ -34,7 +41,9 @@ class FileActions(Screen[None]):
         super().__init__()
         self.buffers: list[Buffer] = []
         self._numbers = iter(range(1_000_000))
-        self._keeping = False
+        self._keeper: Worker[None] | None = None
+        self._keep_again = False
+        self._is_leaving = False
 
     # --- What the screen provides
 
@@ -143,6 +152,11 @@ class FileActions(Screen[None]):
         for buffer in self.buffers:
             if not await self._may_lose(buffer, "quit"):
                 return
+        # What is still being written would else come back as something lost.
+        self._is_leaving, self._keep_again = True, False
+        if self._keeper is not None:
+            with suppress(WorkerError):
+                await self._keeper.wait()
         session.finish(self._session(with_text=False))
         self.app.exit()
 
@@ -246,19 +260,21 @@ class FileActions(Screen[None]):
 
     def keep_soon(self) -> None:
         """Keep what is open on disk, a moment from now: text that was typed survives whatever happens then."""
-        if not self._keeping:
-            self._keeping = True
-            self.set_timer(_KEEP_S, self._keep)
+        if self._is_leaving:
+            return
+        self._keep_again = True
+        if self._keeper is None or self._keeper.is_finished:
+            self._keeper = self.run_worker(self._keep(), group="session", exit_on_error=False)
 
-    def _keep(self) -> None:
-        self._keeping = False
-        state = self._session(with_text=True)
-
-        def write() -> None:
-            session.keep(state)
-            session.forget_taken()
-
-        self.run_worker(write, thread=True, group="session", exit_on_error=False)
+    async def _keep(self) -> None:
+        # One write at a time: two could end in the other order, and the older text would stay.
+        rest_s = _KEEP_S
+        while self._keep_again and not self._is_leaving:
+            await asyncio.sleep(rest_s)
+            self._keep_again = False
+            start = time.monotonic()
+            await asyncio.to_thread(_write_session, self._session(with_text=True))
+            rest_s = max(_KEEP_S, (time.monotonic() - start) * _REST_PER_WRITE)
 
     def _session(self, *, with_text: bool) -> Session:
         saved = []
@@ -269,6 +285,11 @@ class FileActions(Screen[None]):
                 path = str(buffer.path.absolute()) if buffer.path else None
                 saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom))
         return Session(tuple(saved), self.buffers.index(self.buffer), self.app.engines.model)
+
+
+def _write_session(state: Session) -> None:
+    session.keep(state)
+    session.forget_taken()
 
 
 def _path(answer: str) -> Path:

@@ -102,7 +102,8 @@ class Highlighter:
         first = max(first - _SLACK_ROWS, 0)
         last = min(last + _SLACK_ROWS, len(self._lines) - 1)
         found = {}
-        if self._parse() and all(len(line) <= _LONGEST_LINE for line in self._lines[first : last + 1]):
+        # In this order: where a very long line is in view, each key would parse it anew for nothing.
+        if all(len(line) <= _LONGEST_LINE for line in self._lines[first : last + 1]) and self._parse():
             found = self._query(first, last)
         self._found = (first, last, found)
         return found
