@@ -87,9 +87,11 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         def left(needs_loading: bool | None) -> None:
             self.edit_screen.settings_left(needs_loading)
 
+        self.clear_notifications()
         self.push_screen(SettingsScreen(), left)
 
     def action_help(self) -> None:
+        self.clear_notifications()
         self.push_screen(HelpScreen(self.focused))
 
     def change_setting(self, name: str, value: object) -> None:

@@ -224,6 +224,8 @@ class EditScreen(FileActions):
         if last is None or document is None:
             self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
         else:
+            # What was read or not, it would now stand over what was asked for.
+            self.app.clear_notifications()
             self.app.push_screen(InspectScreen(last, document))
 
     @work(group="compare", exclusive=True)
@@ -237,6 +239,7 @@ class EditScreen(FileActions):
         other = await self.app.push_screen_wait(PickOne("Compare with which model?", items))
         if other is not None:
             self._completing.stop()
+            self.app.clear_notifications()
             self.app.push_screen(CompareScreen(self.editor.snapshot(), self._completing.options, other))
 
     def action_toggle_shading(self) -> None:
@@ -287,6 +290,7 @@ class EditScreen(FileActions):
 
     @work(group="models", exclusive=True)
     async def action_models(self) -> None:
+        self.app.clear_notifications()
         model = await self.app.push_screen_wait(ModelsScreen())
         if model is not None:
             await self._use(model, {"model": model})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _REFRESH_S = 0.25
 _TYPES = ("Q4_K_M", "Q8_0", "BF16")
-_COLUMNS = ("Model", "Type", "Size", "On this machine", "Speed", "Where")
+_COLUMNS = ("Model", "Type", "Size", "Fits here", "tok/s", "Where")
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class ModelsScreen(ModalScreen[str | None]):
                 row.type_name,
                 gigabytes(row.size_bytes),
                 row.fit.verdict,
-                f"{speed:.0f} tok/s" if speed else "",
+                f"{speed:.0f}" if speed else "",
                 ("bundled" if row.installed.is_bundled else "here") if row.installed else "to pull",
             )
         wanted = select or current
