@@ -36,6 +36,7 @@ def make_engine(
         loras=loras or settings_loras(settings),
         snapshots_dir=snapshots_dir() if snapshots else None,
         idle_s=settings.idle_minutes * 60 or None,
+        power_saving=settings.power_saving,
     )
 
 

@@ -16,6 +16,7 @@ from localcoder.engine.speculate import Lookup, Payoff
 from localcoder.engine.splice import Splice
 from localcoder.engine.vocab import TextStream
 from localcoder.hardware import OthersLoad
+from localcoder.power import PowerWatch
 
 READ_SLICE = 48
 """Tokens read between two looks at what else is wanted.
@@ -73,7 +74,7 @@ class _Clock:
 class Generator:
     """Runs requests one after the other on a model's context, and keeps what the KV cache holds between them."""
 
-    def __init__(self, llama: Llama, snapshots: SnapshotStore | None = None) -> None:
+    def __init__(self, llama: Llama, snapshots: SnapshotStore | None = None, power: PowerWatch | None = None) -> None:
         self._llama = llama
         self._snapshots = snapshots
         middle = llama.info.special.fim_middle if llama.can_shift else None
@@ -81,6 +82,7 @@ class Generator:
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
         self._others = OthersLoad()
+        self._power = power or PowerWatch(is_on=False)
         self._measure_reading()
 
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
@@ -222,10 +224,14 @@ class Generator:
             self.read_tokens_per_s = len(ids) / seconds
 
     def _adapt_threads(self) -> None:
-        """Leave the cores that other programs keep busy to them: threads that share a core wait for each other."""
+        """Leave the cores that other programs keep busy to them: threads that share a core wait for each other.
+
+        Where power is short, half of the threads have to do.
+        """
         taken = self._others.cores()
         if taken is not None:
-            self._llama.use_threads(max(1, self._llama.n_threads - int(taken + BUSY_FROM)))
+            threads = self._llama.n_threads // 2 if self._power.now.is_short else self._llama.n_threads
+            self._llama.use_threads(max(1, threads - int(taken + BUSY_FROM)))
 
     def _measure_reading(self) -> None:
         """Read a few tokens once: it touches every weight, and says how fast this machine reads."""

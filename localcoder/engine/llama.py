@@ -55,6 +55,7 @@ class LoadOptions:
     loras: tuple[Lora, ...] = ()
     snapshots_dir: str | None = None
     snapshots_limit_bytes: int = 0
+    power_saving: bool = False
 
 
 class Llama:

@@ -31,13 +31,15 @@ from localcoder.engine.api import (
     Token,
 )
 from localcoder.errors import LocalcoderError
-from localcoder.hardware import REBUILD, default_threads, worker_environment
+from localcoder.hardware import REBUILD, default_threads, gpu_backends, gpus, worker_environment
+from localcoder.power import slept_s
 
 _LINE_LIMIT = 1 << 26
 """Bytes of the longest line of the protocol; the ids of a 16k prompt take 100 KB."""
 _STDERR_LINES = 40
 _CLOSE_TIMEOUT_S = 2.0
 _SAVE_TIMEOUT_S = 5.0
+_NAP_S = 2.0
 HANG_S = 15.0
 """Seconds of silence after which a worker is asked whether it lives, and has to answer in."""
 SNAPSHOTS_LIMIT_BYTES = 1 << 30
@@ -50,6 +52,7 @@ class LocalEngine:
     """llama.cpp in a child process, started with the first request. The protocol of `api.Engine`.
 
     With a `snapshots_dir`, what was read is kept there when the worker ends, and read back instead of read anew.
+    With `power_saving` it computes with fewer threads on battery or when the processor is hot.
     After `idle_s` seconds without a request the worker ends and its memory is free; the next request starts another.
     """
 
@@ -64,6 +67,7 @@ class LocalEngine:
         snapshots_dir: Path | None = None,
         snapshots_limit_bytes: int = SNAPSHOTS_LIMIT_BYTES,
         idle_s: float | None = None,
+        power_saving: bool = False,
         hang_s: float = HANG_S,
     ) -> None:
         self.model = model
@@ -71,6 +75,8 @@ class LocalEngine:
         self._snapshots_dir = snapshots_dir
         self._snapshots_limit_bytes = snapshots_limit_bytes
         self._idle_s = idle_s
+        self._power_saving = power_saving
+        self._slept_s = slept_s()
         self._hang_s = hang_s
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -154,7 +160,7 @@ class LocalEngine:
     async def _ready(self) -> _Worker:
         """A live worker with the model loaded."""
         async with self._start:
-            if self._worker is not None and self._worker.alive:
+            if self._worker is not None and self._worker.alive and not self._gpu_may_be_lost():
                 return self._worker
             if self._worker is not None:
                 await self._worker.close()
@@ -171,6 +177,16 @@ class LocalEngine:
             self._info = ModelInfo(**fields)
             self._worker = worker
             return worker
+
+    def _gpu_may_be_lost(self) -> bool:
+        """After the machine slept a driver may have dropped what lay on the GPU, or the GPU be gone."""
+        slept, self._slept_s = slept_s() - self._slept_s, slept_s()
+        if slept < _NAP_S or not self._n_gpu_layers or not gpu_backends() or self._jobs:
+            return False
+        gpus.cache_clear()
+        if not gpus():
+            self._n_gpu_layers = 0
+        return True
 
     def _used(self) -> None:
         """Count idle time from now."""
@@ -191,6 +207,7 @@ class LocalEngine:
             "n_threads": self._n_threads or default_threads(),
             "n_ctx": self._n_ctx,
             "n_gpu_layers": self._n_gpu_layers,
+            "power_saving": self._power_saving,
             "snapshots_dir": str(self._snapshots_dir) if self._snapshots_dir else None,
             "snapshots_limit_bytes": self._snapshots_limit_bytes,
             "loras": [asdict(lora) for lora in self._loras],

@@ -33,6 +33,7 @@ from localcoder.engine.snapshots import SnapshotStore, model_key
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import REBUILD, cpu_features_missing
 from localcoder.offline import guard
+from localcoder.power import PowerWatch
 
 if TYPE_CHECKING:
     from localcoder.engine.generate import Generator
@@ -86,7 +87,7 @@ class Worker:
             raise LocalcoderError(f"llama-cpp-python cannot be loaded: {error}.", f"Rebuild it: {REBUILD}") from None
         options = _load_options(job["options"])
         llama = Llama(options)
-        self._generator = Generator(llama, _snapshots(llama, options))
+        self._generator = Generator(llama, _snapshots(llama, options), PowerWatch(is_on=options.power_saving))
         self._llama = llama
         self._send(job["id"], ok=asdict(llama.info))
 

@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from localcoder import settings
 from localcoder.errors import LocalcoderError
+from localcoder.power import PowerWatch
 from localcoder.settings import Settings
 from localcoder.tui import clipboard
 from localcoder.tui.commands import COMMANDS, Command, bindings, check_keymap, keys_of
@@ -50,6 +51,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__()
         self.settings = chosen or Settings()
+        self.power = PowerWatch(is_on=self.settings.power_saving)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else "textual-dark"
         model = model or self.settings.model or None
         check_keymap(self.settings.keys)
@@ -98,6 +100,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         """Apply a setting now, and write it to the file. Raises LocalcoderError."""
         settings.save({name: value})
         self.settings = replace(self.settings, **{name: value})  # type: ignore[arg-type]
+        self.power.is_on = self.settings.power_saving
         if name == "theme":
             self.theme = str(value)
         self.edit_screen.settings_changed()

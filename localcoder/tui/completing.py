@@ -16,6 +16,7 @@ from localcoder.completion.document import Document
 from localcoder.completion.session import Session
 from localcoder.engine.api import Progress, Sampling
 from localcoder.errors import LocalcoderError
+from localcoder.power import PowerWatch
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.pacing import Pause
 from localcoder.tui.status import Status
@@ -43,6 +44,7 @@ class Completing:
         engines: EngineHost,
         options: Options,
         *,
+        power: PowerWatch,
         show_status: Callable[[Status], None],
         show_error: Callable[[LocalcoderError], None],
         model_loaded: Callable[[], None],
@@ -55,7 +57,7 @@ class Completing:
         self._show_error = show_error
         self._model_loaded = model_loaded
         self._completed = completed
-        self._pause = Pause()
+        self._pause = Pause(power)
         self._timer: Timer | None = None
         self._worker: Worker[None] | None = None
         self._found: list[Completion] = []

@@ -19,6 +19,7 @@ from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models import store
 from localcoder.models.fit import gigabytes
+from localcoder.power import LOOK_S
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
 from localcoder.tui.buffer import Buffer
@@ -79,6 +80,7 @@ class EditScreen(FileActions):
             self,
             self.app.engines,
             _options(self.app.settings),
+            power=self.app.power,
             show_status=self._show_status,
             show_error=self.show_error,
             model_loaded=self._show_model,
@@ -92,6 +94,7 @@ class EditScreen(FileActions):
         self._show_place()
         self.editor.focus()
         self.start_watching()
+        self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
             self.warn_about(buffer)
         self.keep_soon()
@@ -348,7 +351,8 @@ class EditScreen(FileActions):
         row, column = self.editor.cursor_location
         newline = {"\r\n": "CRLF", "\r": "CR"}.get(self.editor.document.newline, "")
         mode = self._completing.options.mode
-        details = [self.editor.known_language.label, newline, mode if mode != self.app.settings.mode else ""]
+        power = self.app.power.now.word
+        details = [power, self.editor.known_language.label, newline, mode if mode != self.app.settings.mode else ""]
         self.query_one(StatusLine).show_place(row + 1, column + 1, " · ".join(filter(None, details)))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
 
 
-_LOADED_WITH = frozenset({"model", "adapter", "adapter_on"})
+_LOADED_WITH = frozenset({"model", "adapter", "adapter_on", "threads", "idle_minutes", "power_saving"})
 
 
 class SettingsScreen(ModalScreen[bool]):
