@@ -73,7 +73,7 @@ def on_battery() -> bool:
     """False too where it is unknown, and where there is no battery."""
     try:
         battery = psutil.sensors_battery()
-    except (AttributeError, OSError, ValueError, NotImplementedError, RuntimeError):
+    except (AttributeError, OSError, ValueError, RuntimeError):
         return False
     return battery is not None and battery.power_plugged is False
 
