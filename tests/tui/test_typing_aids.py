@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from localcoder.tui.text.languages import by_name
+from localcoder.code.languages import by_name
 from localcoder.tui.text.typing_aids import Typed, character, indent_unit, is_empty_pair, new_line, toggle_comment
 
 PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json"))

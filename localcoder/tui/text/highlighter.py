@@ -12,7 +12,8 @@ from pathlib import Path
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Parser, Query, QueryCursor, QueryError, Tree
 
-from localcoder.tui.text.languages import Language
+from localcoder.code.grammars import grammar_of
+from localcoder.code.languages import Language
 
 Span = tuple[int, int, str]
 """First column, column after the last one, kind."""
@@ -50,13 +51,12 @@ class LoadedGrammar:
 @cache
 def load_grammar(language: Language) -> LoadedGrammar | None:
     """The language's grammar and highlight query; None where it is not installed."""
-    if language.grammar is None:
+    grammar = grammar_of(language)
+    if grammar is None:
         return None
     try:
-        module = importlib.import_module(language.grammar)
-        grammar = Grammar(getattr(module, language.function)())
         query = Query(grammar, _query_text(language))
-    except (ImportError, AttributeError, OSError, ValueError, QueryError):
+    except (ImportError, AttributeError, OSError, QueryError):
         return None
     names = [query.capture_name(index) for index in range(query.capture_count)]
     return LoadedGrammar(grammar, query, tuple(names))

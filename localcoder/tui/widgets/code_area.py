@@ -20,7 +20,7 @@ from textual.widgets import TextArea
 
 from localcoder.tui.text.display import DrawableWrapping, drawable
 from localcoder.tui.text.highlighter import Highlighter, Span
-from localcoder.tui.text.languages import PLAIN, Language
+from localcoder.code.languages import PLAIN, Language
 from localcoder.tui.text.lines import LineDocument
 from localcoder.tui.text.search import Match
 

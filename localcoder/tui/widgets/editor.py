@@ -19,7 +19,7 @@ from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.text import typing_aids
 from localcoder.tui.text.ghost import Ghost
-from localcoder.tui.text.languages import language_of
+from localcoder.code.languages import language_of
 from localcoder.tui.text.typing_aids import Typed
 from localcoder.tui.widgets.ghost_area import GhostArea
 

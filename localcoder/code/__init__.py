@@ -1,0 +1,1 @@
+"""What is known of programming languages: names, comments, grammars. Knows no model."""
