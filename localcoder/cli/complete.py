@@ -16,8 +16,8 @@ from localcoder import settings
 from localcoder.cli.engines import make_engine
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document, document_from_bytes, read_document
+from localcoder.completion.ending import MODES
 from localcoder.completion.layout import LAYOUTS
-from localcoder.completion.stopping import MODES
 from localcoder.engine.api import Lora, Sampling
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError

@@ -25,13 +25,17 @@ class Language:
     filenames: tuple[str, ...] = ()
     indent_after: str = r"[{(\[]\s*$"
     """Lines that match make the next one deeper."""
+    by_indentation: bool = False
+    """Whether a block ends where a line is indented less, rather than at a bracket."""
+    has_strings: bool = True
+    """Whether quotes enclose strings; in prose they do not."""
 
 
 _HASH, _SLASHES, _ANGLES = "#", "//", ("<!--", "-->")
 
 LANGUAGES: tuple[Language, ...] = (
     Language("python", "Python", (".py", ".pyi", ".pyw"), _HASH, "tree_sitter_python",
-             indent_after=r"(:|[{(\[])\s*(#.*)?$"),
+             by_indentation=True, indent_after=r"(:|[{(\[])\s*(#.*)?$"),
     Language("javascript", "JavaScript", (".js", ".mjs", ".cjs", ".jsx"), _SLASHES, "tree_sitter_javascript"),
     Language("typescript", "TypeScript", (".ts", ".mts", ".cts"), _SLASHES, "tree_sitter_typescript",
              "language_typescript", ("tree_sitter_javascript",)),
@@ -46,28 +50,31 @@ LANGUAGES: tuple[Language, ...] = (
     Language("php", "PHP", (".php",), _SLASHES, "tree_sitter_php", "language_php"),
     Language("ruby", "Ruby", (".rb", ".rake", ".gemspec"), _HASH, "tree_sitter_ruby",
              filenames=("Rakefile", "Gemfile"),
+             by_indentation=True,
              indent_after=r"^\s*(def|class|module|if|unless|while|until|case|when|else|elsif|begin|rescue|ensure)\b|"
                           r"\bdo(\s*\|.*\|)?\s*$|[{(\[]\s*$"),
     Language("kotlin", "Kotlin", (".kt", ".kts"), _SLASHES, "tree_sitter_kotlin"),
     Language("swift", "Swift", (".swift",), _SLASHES, "tree_sitter_swift"),
     Language("lua", "Lua", (".lua",), "--", "tree_sitter_lua",
-             indent_after=r"\b(then|do|else|repeat)\s*$|\bfunction\b.*\)\s*$|[{(\[]\s*$"),
+             by_indentation=True, indent_after=r"\b(then|do|else|repeat)\s*$|\bfunction\b.*\)\s*$|[{(\[]\s*$"),
     Language("r", "R", (".r", ".R"), _HASH),
     Language("sql", "SQL", (".sql",), "--", "tree_sitter_sql"),
     Language("shell", "Shell", (".sh", ".bash", ".zsh"), _HASH, "tree_sitter_bash",
              filenames=(".bashrc", ".profile", ".zshrc"),
-             indent_after=r"\b(then|do|else)\s*$|[{(]\s*$"),
-    Language("html", "HTML", (".html", ".htm"), _ANGLES, "tree_sitter_html"),
+             by_indentation=True, indent_after=r"\b(then|do|else)\s*$|[{(]\s*$"),
+    Language("html", "HTML", (".html", ".htm"), _ANGLES, "tree_sitter_html", by_indentation=True),
     Language("css", "CSS", (".css", ".scss"), ("/*", "*/"), "tree_sitter_css"),
-    Language("markdown", "Markdown", (".md", ".markdown"), _ANGLES, "tree_sitter_markdown"),
+    Language("markdown", "Markdown", (".md", ".markdown"), _ANGLES, "tree_sitter_markdown", by_indentation=True,
+             has_strings=False),
     Language("json", "JSON", (".json", ".jsonc"), "", "tree_sitter_json"),
-    Language("yaml", "YAML", (".yaml", ".yml"), _HASH, "tree_sitter_yaml", indent_after=r":\s*$"),
+    Language("yaml", "YAML", (".yaml", ".yml"), _HASH, "tree_sitter_yaml", by_indentation=True, indent_after=r":\s*$"),
     Language("toml", "TOML", (".toml",), _HASH, "tree_sitter_toml", filenames=("Cargo.lock", "poetry.lock")),
     Language("dockerfile", "Dockerfile", (".dockerfile",), _HASH, filenames=("Dockerfile",)),
-    Language("make", "Make", (".mk",), _HASH, filenames=("Makefile", "makefile", "GNUmakefile")),
+    Language("make", "Make", (".mk",), _HASH, filenames=("Makefile", "makefile", "GNUmakefile"),
+             by_indentation=True),
 )  # fmt: skip
 
-PLAIN = Language("plain", "Plain text", (".txt",), "", indent_after=r"(?!)")
+PLAIN = Language("plain", "Plain text", (".txt",), "", indent_after=r"(?!)", by_indentation=True, has_strings=False)
 
 _INTERPRETER = re.compile(r"#!\s*\S*?(?:env\s+(?:-S\s+)?)?(python|node|bash|zsh|sh|ruby|php|lua|Rscript)[\d.]*\b")
 _INTERPRETERS = {"node": "javascript", "bash": "shell", "zsh": "shell", "sh": "shell", "Rscript": "r"}

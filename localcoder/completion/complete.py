@@ -1,4 +1,4 @@
-"""The pipeline: document → window → layout → engine → stopping → trim → completion."""
+"""The pipeline: document → window → layout → engine → ending → completion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from localcoder.completion.document import Document
+from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.session import Limits, Session
-from localcoder.completion.stopping import Mode, Stopper
-from localcoder.completion.trim import trim
 from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
@@ -48,8 +47,8 @@ class TextDelta:
 class Completion:
     """The last update. `text` is the whole completion; `tokens` what was generated, before any trimming.
 
-    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, loop). `others` are the
-    alternatives after the first, made together with it: `stats` counts the tokens of all.
+    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop). `others`
+    are the alternatives after the first, made together with it: `stats` counts the tokens of all.
     """
 
     text: str
@@ -96,20 +95,22 @@ async def complete(
                 finished = event
                 continue
             fed = alternatives[event.alternative]
-            if fed.feed(event):
-                if all(each.reason for each in alternatives):
-                    # The engine ends at once and says what it did; the rest of its tokens is not wanted.
-                    await engine.cancel(request)
-            elif fed is first and (more := fed.more(final=False)):
+            was_over = fed.reason is not None
+            more = fed.feed(event)
+            if fed is first and more:
                 yield TextDelta(more)
+            if fed.reason is not None and not was_over and all(each.reason for each in alternatives):
+                # The engine ends at once and says what it did; the rest of its tokens is not wanted.
+                await engine.cancel(request)
     assert finished is not None
     if plan.later is not None and (first.reason or finished.reason != "cancelled"):
         session.read_ahead(engine, plan.later)
-    if more := first.more(final=True):
+    ends = [each.finish(finished.reason) for each in alternatives]
+    if more := ends[0][1]:
         yield TextDelta(more)
     completion, *others = (
-        Completion(each.whole, each.reason or finished.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
-        for each in alternatives
+        Completion(end.text, end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
+        for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     yield replace(completion, others=tuple(others))
 
@@ -118,38 +119,27 @@ class _Alternative:
     """One alternative's text as it grows. `reason` is None while the engine is to go on with it."""
 
     def __init__(self, mode: Mode, document: Document) -> None:
-        self._suffix = document.suffix
-        self._stopper = Stopper(mode, document.prefix, document.suffix)
-        self._text = ""
-        self._shown = 0
+        self._ending = Ending(document, mode)
         self.tokens: list[Token] = []
         self.reason: str | None = None
 
-    def feed(self, event: Token | Ended) -> bool:
-        """True when it is over with this event."""
-        was_over = self.reason is not None
-        if isinstance(event, Ended):
-            self.reason = self.reason or event.reason
-        elif self._stopper.reason is None:
-            self._text += event.text
-            self.tokens.append(event)
-            if self._stopper.feed(self._text):
-                self.reason = self._stopper.reason
-        return not was_over and self.reason is not None
-
-    @property
-    def whole(self) -> str:
-        """What it comes to if nothing follows."""
-        text = self._text if self._stopper.reason is None else self._text[: self._stopper.cut]
-        return trim(text, self._suffix, final=True)
-
-    def more(self, *, final: bool) -> str:
-        """What has become certain since the last time."""
-        if self._stopper.reason is not None and not final:
+    def feed(self, event: Token | Ended) -> str:
+        """Take what the engine says of it; returns the text that has become certain."""
+        if self.reason is not None:
             return ""
-        sure = self.whole if final else trim(self._text[: self._stopper.sure], self._suffix, final=False)
-        more, self._shown = sure[self._shown :], max(self._shown, len(sure))
+        if isinstance(event, Ended):
+            self.reason = event.reason
+            return ""
+        self.tokens.append(event)
+        more = self._ending.feed(event.text)
+        self.reason = self._ending.reason
         return more
+
+    def finish(self, reason: str) -> tuple[End, str]:
+        """(the whole, what of it `feed` did not return); `reason` is the engine's."""
+        reason = self.reason or reason
+        end = self._ending.finish(ended=reason == "end")
+        return replace(end, reason=end.reason or reason), self._ending.rest(end)
 
 
 async def read_ahead(document: Document, engine: Engine, options: Options, session: Session) -> None:

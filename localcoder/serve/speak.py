@@ -13,8 +13,8 @@ from typing import Any, TypeVar, cast
 from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.completion.context import Snippet
 from localcoder.completion.document import Document
+from localcoder.completion.ending import MODES, Mode
 from localcoder.completion.layout import LAYOUTS, LayoutName
-from localcoder.completion.stopping import MODES, Mode
 from localcoder.engine.api import Sampling
 
 MAX_TOKENS = 4096

@@ -14,7 +14,7 @@ from textual.widgets import ContentSwitcher, Footer, TextArea
 from textual.worker import Worker, WorkerState
 
 from localcoder.completion.complete import Completion, Options
-from localcoder.completion.stopping import MODES
+from localcoder.completion.ending import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models import store

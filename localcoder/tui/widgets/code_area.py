@@ -18,9 +18,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widgets import TextArea
 
+from localcoder.code.languages import PLAIN, Language
 from localcoder.tui.text.display import DrawableWrapping, drawable
 from localcoder.tui.text.highlighter import Highlighter, Span
-from localcoder.code.languages import PLAIN, Language
 from localcoder.tui.text.lines import LineDocument
 from localcoder.tui.text.search import Match
 

@@ -14,12 +14,12 @@ from textual.document._document import EditResult, Selection
 from textual.document._edit import Edit
 from textual.message import Message
 
+from localcoder.code.languages import language_of
 from localcoder.completion.document import Document
 from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.text import typing_aids
 from localcoder.tui.text.ghost import Ghost
-from localcoder.code.languages import language_of
 from localcoder.tui.text.typing_aids import Typed
 from localcoder.tui.widgets.ghost_area import GhostArea
 

@@ -1,0 +1,543 @@
+"""Where a generated text ends: what of it is shown between the code before the cursor and the code behind it.
+
+Text comes in pieces. At each end of a line, and when the model ends, some rules propose an end: the text repeats what
+stands behind the cursor, leaves the block, closes what the code behind the cursor closes already, or goes round in
+circles. A proposal is judged by how the code before the cursor, the text up to there, and the code behind it parse
+together. Until that is decided the text in question is held back, so that what was shown is never taken back.
+
+    before: `print(`   text: `len(x))⏎print(`   behind: `)⏎`     shown: `len(x)`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from localcoder.code.guess import language_at
+from localcoder.code.languages import Language
+from localcoder.code.surroundings import CLOSING, OPENING, Fit, OpenBracket, surroundings
+from localcoder.completion.document import Document
+
+Mode = Literal["line", "block", "free"]
+MODES: tuple[Mode, ...] = ("line", "block", "free")
+
+_CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|until)\b|```|~~~|\"\"\"|'''")
+"""How a line begins that closes a block."""
+_GOES_ON = re.compile(
+    r"(?:else|elif|elsif|elseif|except|finally|catch|case|default|rescue|ensure|when|in|then|do|while|where|and|or)\b"
+    r"|[.,?:&|+*/={<>-]|#\s*(?:if|else|elif|endif|define)"
+)
+"""How a line begins that goes on with a statement, though it is not indented more than its first line."""
+REPEATED_LINES, REPEATED_CHARACTERS = 2, 40
+"""What has to be said again of the code behind the cursor to be taken for a repetition of it."""
+_ROUNDS_KEPT, _ROUNDS = 2, 16
+"""Of lines that come again and again: how many rounds are shown, and from how many on nothing else is expected."""
+_LONGEST_UNIT = 3
+_LOOKED_AT_LINES = 200
+_GRACE_LINES = 8
+"""Lines that are waited for before a text ends at a line end though the model may mean to go on."""
+_SHORTEST_REPEAT = 3
+"""Characters of the code behind the cursor that are left out when a text breaks off in them."""
+_SURELY_REPEATED = 100
+"""Characters that are a repetition however badly all of it parses."""
+
+
+@dataclass(frozen=True)
+class End:
+    """What is shown, and why it ends there: line, block, bracket, suffix, loop, or "" when the text itself ended."""
+
+    text: str
+    reason: str
+
+
+def end_of(document: Document, pieces: Iterable[str], *, ended: bool, mode: Mode = "block") -> End:
+    """What is shown of a generated text. `ended`: the model gave an end token after the last piece.
+
+    - line: ends with the first line that has text.
+    - block: ends where the block ends that the cursor is in.
+    - free: ends where the model ends.
+
+    In every mode it ends where it repeats the code behind the cursor, and when the same lines come again and again.
+    """
+    ending = Ending(document, mode)
+    for piece in pieces:
+        ending.feed(piece)
+        if ending.reason is not None:
+            break
+    return ending.finish(ended=ended)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A bracket of the text, at `offset`, that closes one which stood open before the cursor."""
+
+    offset: int
+    opened: OpenBracket
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """`depth` brackets are open where the text's last line begins; `closed` are those of before the cursor that the
+    line closes."""
+
+    depth: int
+    closed: tuple[Closing, ...]
+
+
+class Ending:
+    """One text as it comes. `reason` is set when no more of it is wanted."""
+
+    def __init__(self, document: Document, mode: Mode) -> None:
+        newlines = document.text.count("\n")
+        returns = document.text.count("\r\n")
+        self._is_crlf = 0 < newlines == returns
+        prefix, suffix = document.prefix.replace("\r\n", "\n"), document.suffix.replace("\r\n", "\n")
+        language = language_at(document.path, prefix + suffix, len(prefix))
+        self._surroundings = surroundings(language, prefix, suffix)
+        self._mode = mode
+        self._line = prefix[prefix.rfind("\n") + 1 :]
+        self._rest = suffix.partition("\n")[0].strip()
+        self._is_last = not suffix.strip()
+        self._repeat = _Repeat(suffix)
+        self._loop = _Loop(prefix, suffix)
+        self._block = _Block(self._line, language, self._surroundings.open_brackets)
+        self._is_mid_line = bool(self._rest and self._line.strip()) and self._rest[0] not in CLOSING + "\"'`"
+        self._text = ""
+        self._fits: dict[int, Fit] = {}
+        self._pending_return = False
+        self._line_start = 0
+        self._may_end: tuple[int, str, int] | None = None
+        self._shown = 0
+        self._cut: int | None = None
+        self.reason: str | None = None
+
+    def feed(self, piece: str) -> str:
+        """Take more text; returns what has become certain to be shown."""
+        if self.reason is not None:
+            return ""
+        piece = self._newlines(piece)
+        start = 0
+        while self.reason is None and start < len(piece):
+            end = piece.find("\n", start) + 1 or len(piece)
+            part, start = piece[start:end], end
+            self._text += part
+            self._repeat.feed(part)
+            if part.endswith("\n"):
+                self._end_line(len(self._text) - 1)
+                self._line_start = len(self._text)
+            if self.reason is None:
+                self._end_repetition()
+        return self._more(self._certain())
+
+    def finish(self, *, ended: bool) -> End:
+        """The whole of what is shown, when no more text comes. `ended`: the model ended it."""
+        if self.reason is None and self._line_start < len(self._text):
+            self._end_line(len(self._text), is_last=True)
+        if self.reason is None:
+            self._end_text(ended)
+        text = self._text if self._cut is None else self._text[: self._cut]
+        if not ended and self._cut is None:
+            newline = "\n" if self._is_last and "\n" in text[len(text.rstrip()) :] else ""
+            text = text.rstrip() + newline
+        text = self._text[: max(len(text), self._shown)]
+        return End(self._outward(text), self.reason or "")
+
+    def rest(self, end: End) -> str:
+        """What of the end was not yet returned by `feed`."""
+        return end.text[len(self._outward(self._text[: self._shown])) :]
+
+    def _newlines(self, piece: str) -> str:
+        """With `\\n` alone at line ends; a return that ends a piece waits for what follows."""
+        if self._pending_return:
+            piece = "\r" + piece
+        self._pending_return = piece.endswith("\r")
+        piece = piece.removesuffix("\r")
+        return piece.replace("\r\n", "\n").replace("\r", "")
+
+    def _outward(self, text: str) -> str:
+        return text.replace("\n", "\r\n") if self._is_crlf else text
+
+    def _more(self, until: int) -> str:
+        more = self._text[self._shown : until]
+        self._shown = max(self._shown, until)
+        return self._outward(more)
+
+    def _stop(self, reason: str, cut: int) -> None:
+        if reason == "block" and self._repeat.covers_first_line:
+            # What ends the text is part of what stands behind the cursor, or comes after it.
+            reason, cut = "suffix", self._repeat.start
+        self.reason, self._cut = reason, max(cut, self._shown)
+
+    def _stop_or_wait(self, reason: str, cut: int, *, wait: bool) -> None:
+        """End here; with `wait` only if the model does not itself end soon, in something that fits as well."""
+        if not wait or self._mode == "line":
+            self._stop(reason, cut)
+        elif self._may_end is None:
+            self._may_end = (cut, reason, _GRACE_LINES)
+
+    def _fit(self, end: int) -> Fit:
+        if end not in self._fits:
+            self._fits[end] = self._surroundings.fit(self._text[:end])
+        return self._fits[end]
+
+    # What may be shown while more comes.
+
+    def _certain(self) -> int:
+        if self.reason is not None:
+            return self._shown
+        held = [len(self._text.rstrip()), self._loop.held(self._text)]
+        if self._repeat.length:
+            held.append(self._repeat.start)
+        if self._may_end is not None:
+            held.append(self._may_end[0])
+        if self._mode != "free":
+            line = self._text[self._line_start :]
+            if self._line_start and self._block.may_end_at(line):
+                held.append(len(self._text[: self._line_start].rstrip()))
+            if (closing := _first_unopened(self._text)) is not None:
+                held.append(closing)
+        return max(min(held), self._shown)
+
+    # The rules.
+
+    def _end_line(self, end: int, *, is_last: bool = False) -> None:
+        """A line is complete: `end` is the offset of its newline, or of the end of the text."""
+        start, line = self._line_start, self._text[self._line_start : end]
+        if self._mode == "line" and not is_last and self._text[:end].strip():
+            return self._end_of_line_mode(end)
+        if line.strip():
+            self._end_at_rest(end)
+            if self.reason is None and self._mode != "free":
+                self._end_block(start, end)
+            if self.reason is None and self._mode == "block" and not is_last:
+                self._end_mid_line(end)
+        if self.reason is None and not is_last:
+            self._end_loop()
+        return None
+
+    def _end_of_line_mode(self, end: int) -> None:
+        self._end_at_rest(end)
+        if self.reason is None:
+            self._end_block(self._line_start, end)
+        if self.reason is None:
+            if self._rest and not self._line.strip() and self._rest[0] not in CLOSING:
+                # Code stands behind the cursor in a line that was empty before it: it goes to a line of its own.
+                self._text = self._text[: end + 1] + self._line
+                self._stop("line", len(self._text))
+            else:
+                self._stop("line", end)
+
+    def _end_at_rest(self, end: int) -> None:
+        """The line says to its end what the first line behind the cursor says."""
+        cut = self._repeat.start
+        if self._repeat.covers_first_line and cut <= end and self._is_better(cut, end):
+            self._stop_or_wait("suffix", cut, wait=bool(self._rest))
+
+    def _is_better(self, cut: int, end: int) -> bool:
+        """Whether the text fits better when it ends at `cut` than when it goes to the line's end."""
+        whole = self._fit(min(end + 1, len(self._text))).flaws
+        return self._fit(cut).flaws < whole and self._is_clean(cut)
+
+    def _is_clean(self, cut: int) -> bool:
+        return self._fit(cut).flaws <= self._surroundings.flaws
+
+    def _end_repetition(self) -> None:
+        repeat = self._repeat
+        is_long = repeat.lines >= REPEATED_LINES and repeat.length >= REPEATED_CHARACTERS
+        if is_long and (repeat.length >= _SURELY_REPEATED or self._is_clean(repeat.start)):
+            self._stop("suffix", repeat.start)
+
+    def _end_mid_line(self, end: int) -> None:
+        """Code goes on behind the cursor: what belongs between is within this line, or within a pair."""
+        if self._may_end is not None:
+            cut, reason, lines = self._may_end
+            self._may_end = (cut, reason, lines - 1)
+            if lines <= 1:
+                self._stop(reason, cut)
+        elif self._is_mid_line and self._is_clean(end) and not self._fit(end).in_literal(end):
+            self._stop_or_wait("line", end, wait=True)
+
+    def _end_block(self, start: int, end: int) -> None:
+        """The line that was just completed closes or leaves the block that the cursor is in."""
+        line = self._text[start:end]
+        fit = self._fit(end)
+        first = start + len(line) - len(line.lstrip())
+        if start and (fit.in_literal(first) or fit.is_comment(first)):
+            return None
+        before_line = len(self._text[:start].rstrip())
+        nesting = self._block.nesting(fit, start)
+        for closing in nesting.closed:
+            cut = before_line if closing.offset == first and start else closing.offset
+            if self._is_better(cut, end) and (self._surroundings.is_closed or not self._surroundings.flaws):
+                return self._stop_or_wait("bracket", cut, wait=bool(self._rest) and closing.offset != first)
+            self._block.closed(closing)
+        if start and self._mode == "block":
+            verdict = self._block.judge(line, nesting.depth, after_blank=self._is_after_blank(start))
+            if verdict == "closes" and self._fit(min(end + 1, len(self._text))).flaws < self._fit(before_line).flaws:
+                self._block.ended(line)
+            elif verdict != "in" and not self._is_mid_line and self._is_clean(before_line):
+                return self._stop_or_wait("block", before_line, wait=verdict == "follows")
+        self._block.seen(line, is_first=not start)
+        return None
+
+    def _is_after_blank(self, start: int) -> bool:
+        return not self._text[self._text.rfind("\n", 0, start - 1) + 1 : start].strip()
+
+    def _end_loop(self) -> None:
+        cut = self._loop.end(self._text)
+        if cut is not None:
+            self._stop("loop", cut)
+
+    def _end_text(self, ended: bool) -> None:
+        """The text is over: without what the code behind the cursor says already."""
+        cuts: list[tuple[int, str, bool]] = []
+        repeat = self._repeat
+        if repeat.length:
+            is_long = repeat.lines >= (REPEATED_LINES if ended else 1) and repeat.length >= REPEATED_CHARACTERS
+            cuts.append((repeat.start, "suffix", is_long or (not ended and repeat.length >= _SHORTEST_REPEAT)))
+        if self._may_end is not None:
+            cuts.append((*self._may_end[:2], not ended))
+        if cuts:
+            flaws = self._fit(len(self._text)).flaws
+            for cut, reason, is_enough in sorted(cuts):
+                without = self._fit(cut).flaws
+                if without < flaws or (is_enough and (without == flaws or not ended)):
+                    return self._stop(reason, cut)
+        if not ended and (looped := self._loop.cut(self._text)) is not None:
+            self._stop("loop", looped)
+        return None
+
+
+class _Block:
+    """The block that the cursor is in, by indentation, and what of it was closed.
+
+    When there is code in the cursor's line, the block is what this line begins: the lines indented more. When it is
+    blank, the block is the one that the first line of the text is in.
+    """
+
+    def __init__(self, line: str, language: Language, open_brackets: Sequence[OpenBracket]) -> None:
+        self._line = line
+        self._open_brackets = open_brackets
+        self._by_indentation = language.by_indentation
+        self._is_head = re.search(language.indent_after, line) is not None
+        self._is_own_line = self._is_known = bool(line.strip())
+        self._indent = _indent(line)
+        self._has_deeper = False
+        self._over: int | None = None
+
+    def nesting(self, fit: Fit, start: int) -> Nesting:
+        """What the brackets of the text up to the fit's end do; `start` is where its last line begins."""
+        stack = [(bracket, -len(self._line) - 1) for bracket in self._open_brackets]
+        closed: list[Closing] = []
+        depth = len(stack) if self._by_indentation else 0
+        own = OpenBracket("", self._line[: len(self._line) - len(self._line.lstrip())])
+        for bracket in fit.brackets:
+            if bracket.character in OPENING:
+                stack.append((OpenBracket(bracket.character, own.indentation), bracket.offset))
+            else:
+                opened, at = stack.pop() if stack else (own, -1)
+                if at < 0 <= bracket.offset and bracket.offset >= start:
+                    closed.append(Closing(bracket.offset, opened))
+            if bracket.offset < start:
+                depth = sum(1 for _, at in stack if self._by_indentation or at >= -len(self._line))
+        reopened = sum(1 for _, at in stack if at >= start)
+        # A line that opens as many as it closes (`} else {`) closes nothing.
+        return Nesting(depth, tuple(closed) if len(closed) > reopened else ())
+
+    def closed(self, closing: Closing) -> None:
+        """The text rightly closes what stood open: the block is now the one of the line that opened it."""
+        indent = _indent(closing.opened.indentation + ".")
+        if self._by_indentation:
+            self._indent, self._is_own_line, self._is_known, self._has_deeper = indent, True, True, False
+        elif closing.opened.character == "{":
+            self._over = indent
+
+    def ended(self, line: str) -> None:
+        """A line that is shown closes the block."""
+        self._over = _indent(line)
+
+    def seen(self, line: str, *, is_first: bool) -> None:
+        """The line belongs to the block."""
+        indent = _indent((self._line if is_first else "") + line)
+        if not self._is_known:
+            self._indent, self._is_known = indent, True
+        elif not is_first:
+            self._has_deeper = self._has_deeper or indent > self._indent
+
+    def may_end_at(self, line: str) -> bool:
+        """Whether a line that begins so could be the first that is not shown."""
+        text = line.strip()
+        return not text or not self._is_known or _indent(line) <= self._indent or _CLOSES.match(text) is not None
+
+    def judge(self, line: str, depth: int, *, after_blank: bool) -> Literal["in", "closes", "leaves", "follows"]:
+        """Whether the line is in the block, closes or leaves it, or follows what is complete but may go on.
+
+        `depth`: brackets open in which lines may be indented anyhow.
+        """
+        if depth > 0 or not self._is_known:
+            return "in"
+        indent, text = _indent(line), line.strip()
+        closes, goes_on = _CLOSES.match(text) is not None, _GOES_ON.match(text) is not None
+        if indent < self._indent and self._by_indentation:
+            return "closes" if closes else "leaves"
+        if self._over is not None and indent <= self._over and not goes_on:
+            return "closes" if closes else "follows"
+        if indent == self._indent and not closes and not goes_on:
+            if self._has_deeper and self._is_own_line:
+                return "leaves" if self._is_head else "follows"
+            if after_blank and (self._is_own_line or (indent == 0 and self._has_deeper)):
+                return "follows"
+        return "in"
+
+
+class _Repeat:
+    """How much of the code behind the cursor the text says at its end, white space at line ends left out.
+
+    `start` is where in the text that begins, `length` its characters, `lines` its whole lines.
+    """
+
+    def __init__(self, suffix: str) -> None:
+        self._wanted = _condensed(suffix)
+        self._first_line = len(self._wanted.lstrip("\n").partition("\n")[0]) + self._wanted.startswith("\n")
+        self._lead = len(suffix) - len(suffix.lstrip())
+        self._table = [0]
+        self._condensed: list[int] = []
+        self._space = ""
+        self._seen = 0
+        self._space_start = 0
+        self.length = 0
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def feed(self, part: str) -> None:
+        for character in part:
+            if character.isspace():
+                if not self._space:
+                    self._space_start = self._seen
+                self._space += character
+            else:
+                if self._space:
+                    if "\n" in self._space:
+                        self._take("\n", self._space_start)
+                        self._space = self._space.rpartition("\n")[2]
+                    for offset, space in enumerate(self._space, self._seen - len(self._space)):
+                        self._take(space, offset)
+                    self._space = ""
+                self._take(character, self._seen)
+            self._seen += 1
+
+    def _take(self, character: str, offset: int) -> None:
+        """One step of Knuth, Morris and Pratt's search."""
+        self._starts.append(offset)
+        self._ends.append(self._seen)
+        length = self.length
+        while length and (length == len(self._wanted) or self._wanted[length] != character):
+            length = self._fallback(length)
+        if length < len(self._wanted) and self._wanted[length] == character:
+            length += 1
+        self.length = length
+
+    def _fallback(self, length: int) -> int:
+        table, wanted = self._table, self._wanted
+        while len(table) < length:
+            border = table[-1]
+            character = wanted[len(table)]
+            while border and wanted[border] != character:
+                border = table[border - 1]
+            table.append(border + (wanted[border] == character))
+        return table[length - 1]
+
+    @property
+    def start(self) -> int:
+        """Where the repetition begins in the text, the white space that the suffix begins with included."""
+        if not self.length:
+            return self._seen
+        start, end = self._starts[-self.length], self._ends[-self.length]
+        return max(start, end - self._lead) if self._wanted.startswith("\n") else start
+
+    @property
+    def lines(self) -> int:
+        said = self._wanted[: self.length].strip("\n").count("\n")
+        is_whole = self.length == len(self._wanted) or self._wanted[self.length] == "\n"
+        return said + is_whole if self.length else 0
+
+    @property
+    def covers_first_line(self) -> bool:
+        return 0 < self._first_line <= self.length
+
+
+class _Loop:
+    """Lines that come again and again: more often than the file itself does it, and than anyone means."""
+
+    def __init__(self, prefix: str, suffix: str) -> None:
+        lines = prefix.split("\n")[-_LOOKED_AT_LINES:], suffix.split("\n")[:_LOOKED_AT_LINES]
+        self._usual = max(_most_rounds(each) for each in lines)
+
+    def held(self, text: str) -> int:
+        """Offset from which the text may be a loop's."""
+        found = self._find(text)
+        return len(text) if found is None else found[0]
+
+    def end(self, text: str) -> int | None:
+        """Offset where the text is to end, when it goes round in circles."""
+        found = self._find(text)
+        return found[0] if found is not None and found[1] >= max(_ROUNDS, self._usual + 1) else None
+
+    def cut(self, text: str) -> int | None:
+        """Offset where the text is to end when it was broken off."""
+        found = self._find(text)
+        return found[0] if found is not None and found[1] > max(_ROUNDS_KEPT + 1, self._usual) else None
+
+    def _find(self, text: str) -> tuple[int, int] | None:
+        """(offset of the rounds that are too many, how many there are in all)."""
+        *whole, last = text.split("\n")
+        for period in range(1, _LONGEST_UNIT + 1):
+            repeated = _repeated_lines(whole, period)
+            rounds, kept = 1 + repeated // period, max(_ROUNDS_KEPT, self._usual)
+            if rounds < kept or not any(line.strip() for line in whole[-period:]):
+                continue
+            beyond = repeated - (kept - 1) * period
+            if beyond > 0 or whole[-period].startswith(last):
+                return len("\n".join(whole[: len(whole) - beyond])), rounds
+        return None
+
+
+def _most_rounds(lines: list[str]) -> int:
+    """How often in a row the same lines stand there, at most."""
+    most = 1
+    for period in range(1, _LONGEST_UNIT + 1):
+        count = 0
+        for above, line in zip(lines, lines[period:], strict=False):
+            count = count + 1 if above == line and line.strip() else 0
+            most = max(most, 1 + count // period)
+    return most
+
+
+def _repeated_lines(lines: list[str], period: int) -> int:
+    """How many lines at the end equal the line `period` above them."""
+    count = 0
+    while count + period < len(lines) and lines[-1 - count] == lines[-1 - count - period]:
+        count += 1
+    return count
+
+
+def _condensed(text: str) -> str:
+    """Without white space at line ends and at the end, and without blank lines."""
+    return re.sub(r"[^\S\n]*\n\s*?(?=[^\S\n]*\S)|\s+\Z", lambda match: "\n" if "\n" in match[0] else "", text).rstrip()
+
+
+def _first_unopened(text: str) -> int | None:
+    """Offset of the first bracket that looks as if it closed something opened before the text."""
+    depth = 0
+    for match in re.finditer(r"[()\[\]{}]", text):
+        depth += 1 if match[0] in OPENING else -1
+        if depth < 0:
+            return match.start()
+    return None
+
+
+def _indent(line: str) -> int:
+    expanded = line.expandtabs(8)
+    return len(expanded) - len(expanded.lstrip())
