@@ -34,6 +34,8 @@ class Options:
     """How many completions are made together; those after the first are drawn at random."""
     first_token_s: float | None = None
     time_budget_s: float | None = None
+    with_prompt: bool = False
+    """Whether the completion says what the prompt was, as text."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Completion:
     """The last update. `text` is the whole completion; `tokens` what was generated, before any trimming.
 
     `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop). `others`
-    are the alternatives after the first, made together with it: `stats` counts the tokens of all.
+    are the alternatives after the first, made together with it: `stats` counts the tokens of all. `prompt` has the
+    control tokens by their names; it is "" unless it was asked for.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Completion:
     prompt_ids: tuple[int, ...]
     tokens: tuple[Token, ...]
     others: tuple[Completion, ...] = ()
+    prompt: str = ""
 
 
 Update = Progress | TextDelta | Completion
@@ -112,7 +116,8 @@ async def complete(
         Completion(end.text, end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
-    yield replace(completion, others=tuple(others))
+    prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
+    yield replace(completion, others=tuple(others), prompt=prompt.decode("utf-8", "replace"))
 
 
 class _Alternative:

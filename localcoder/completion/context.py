@@ -16,23 +16,28 @@ class Snippet:
     path: str
     text: str
 
+    @property
+    def size(self) -> int:
+        """Characters that it takes in a prompt."""
+        return len(self.path) + len(self.text) + 1
+
 
 def choose_snippets(
     snippets: Sequence[Snippet], pinned: Sequence[Snippet], budget_characters: int
 ) -> tuple[Snippet, ...]:
     """Snippets of at most `budget_characters`, the last ones first since clients send the newest last.
 
-    When all that were in the last prompt are still sent, they keep their places at the beginning.
+    Those of the last prompt, `pinned`, keep their places at its beginning while they are still sent and fit.
     """
-    chosen = list(pinned) if set(pinned) <= set(snippets) else []
-    left = budget_characters - sum(map(_size, chosen))
+    chosen: list[Snippet] = []
+    left = budget_characters
+    for snippet in pinned:
+        if snippet in snippets and snippet.size <= left:
+            chosen.append(snippet)
+            left -= snippet.size
     added: list[Snippet] = []
     for snippet in reversed(snippets):
-        if snippet not in chosen and _size(snippet) <= left:
+        if snippet not in chosen and snippet not in added and snippet.size <= left:
             added.append(snippet)
-            left -= _size(snippet)
+            left -= snippet.size
     return (*chosen, *reversed(added))
-
-
-def _size(snippet: Snippet) -> int:
-    return len(snippet.path) + len(snippet.text) + 1

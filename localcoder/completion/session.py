@@ -7,13 +7,23 @@ read in the background.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from localcoder.completion.context import CONTEXT_SHARE, choose_snippets
+from localcoder.completion.alignment import align
+from localcoder.completion.context import CONTEXT_SHARE, Snippet, choose_snippets
 from localcoder.completion.document import Document
 from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
-from localcoder.completion.window import CHARACTERS_PER_TOKEN, Window, choose_window, continue_window, move_window
+from localcoder.completion.window import (
+    CHARACTERS_PER_TOKEN,
+    Window,
+    choose_window,
+    move_between,
+    move_window,
+    shows_enough,
+    whole_window,
+)
 from localcoder.engine.api import Engine, ModelInfo
 from localcoder.errors import LocalcoderError
 
@@ -21,6 +31,8 @@ _CONTROL_TOKENS = 3
 _SHRINK = 0.95
 _WELL_FILLED = 0.85
 """Of its budget, the part that a window has to use if there is more text."""
+_UNSURE = 1.3
+"""How far a guess at the tokens of a whole text may be beyond the budget before it is worth counting them."""
 _MARGIN = 0.85
 """Of the time to the first token, the share that reading may take; the rest is for the token itself."""
 SMALLEST_NEAR_TOKENS = 24
@@ -55,18 +67,28 @@ class Session:
 
     def __init__(self, *, slides: bool = False) -> None:
         self._slides = slides
+        self._document: Document | None = None
+        """What it was last asked about. The windows are windows of it."""
         self._far: Window | None = None
         self._near: Window | None = None
+        self._snippets: tuple[Snippet, ...] = ()
+        """Those of the last prompt, in their order."""
+        self._is_alone = True
         self._background: asyncio.Task[None] | None = None
 
-    def continues(self, document: Document) -> bool:
-        """Whether this document is the one that the session was last asked about, typed on."""
-        windows = [window for window in (self._far, self._near) if window is not None]
-        return any(continue_window(window, document, slides=self._slides) for window in windows)
+    def likeness(self, document: Document) -> float:
+        """The part of this document, or of the one last asked about if it is longer, that both have: 0 to 1."""
+        if self._document is None:
+            return 0.0
+        same = align(self._document.text, document.text, document.cursor, slides=self._slides)
+        return (same.before + same.after) / max(len(self._document.text), len(document.text), 1)
 
-    def moves(self, document: Document) -> bool:
-        """Whether this document is the one that the session was last asked about, with the cursor elsewhere."""
-        return self._far is not None and move_window(self._far, document, slides=self._slides) is not None
+    def another_was_asked(self) -> None:
+        """Another session had a request since the last one, maybe about the same file.
+
+        What the client no longer sends may have been changed there.
+        """
+        self._is_alone = False
 
     async def plan(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
@@ -84,29 +106,50 @@ class Session:
         (last,) = await engine.pieces(plan.ids[-1:])
         return replace(plan, ids=plan.ids[:-1], forced=last)
 
+    def _follow(self, document: Document) -> None:
+        """Take the windows over to this document, as far as their text still stands in it."""
+        if self._document is not None:
+            unsent = max((window.unsent for window in (self._far, self._near) if window), key=len, default="")
+            keeps, self._is_alone = self._is_alone, True
+            move = move_between(self._document, document, unsent=unsent, slides=self._slides, keeps=keeps)
+            if document.snippets and not self._document.snippets:
+                # The first pieces of other files: what is read already serves until they are, too.
+                self._near, self._far = self._far, None
+            self._far = move_window(self._far, move) if self._far else None
+            self._near = move_window(self._near, move) if self._near else None
+        self._document = document
+
     async def _choose(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
     ) -> Plan:
+        """The prompt of the far window, which is as large as the budget allows, or of the near one within it.
+
+            line 1 … [ line 60 … { line 190 … | … line 210 } … line 260 ] … line 300
+
+        The far one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
+        `first_token_s`, the near one, `{ }`, answers now, and the far one is read afterwards for the requests to come.
+        """
+        self._follow(document)
         most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
-        fit = _Fit(document, engine, model, layout, self._slides)
         largest = min(limits.max_prompt_tokens, most)
-        if self._far is not None and document.snippets and not self._far.snippets:
-            # The first pieces of other files: what is read already serves until they are, too.
-            self._near, self._far = self._far, None
-        far, self._far = await fit.ids(largest, self._far, min(int(largest * GROWTH), most))
-        if limits.first_token_s is None:
-            return Plan(far, self._far)
-        estimate = await engine.estimate(far)
-        budget_s = limits.first_token_s * _MARGIN
-        if estimate.seconds <= budget_s:
-            self._near = None
-            return Plan(far, self._far, far if estimate.approximate > WORTH_EXACT_TOKENS else None)
-        affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
-        near, window = await fit.ids(affordable, self._near, largest, context=False)
-        if self._near is not None and (await engine.estimate(near)).seconds > budget_s:
-            near, window = await fit.ids(affordable, None, affordable, context=False)
-        self._near = window
-        return Plan(near, window, far)
+        fit = _Fit(document, engine, model, layout)
+        ids, far = await fit.ids(largest, self._far, min(int(largest * GROWTH), most), pinned=self._snippets)
+        plan, near = Plan(ids, far), self._near
+        if limits.first_token_s is not None:
+            estimate = await engine.estimate(ids)
+            budget_s = limits.first_token_s * _MARGIN
+            if estimate.seconds <= budget_s:
+                near = None
+                plan = Plan(ids, far, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
+            else:
+                affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
+                near_ids, near = await fit.ids(affordable, self._near, largest)
+                if self._near is not None and (await engine.estimate(near_ids)).seconds > budget_s:
+                    near_ids, near = await fit.ids(affordable, None, affordable)
+                plan = Plan(near_ids, near, ids)
+        if self._document is document:
+            self._far, self._near, self._snippets = far, near, far.snippets
+        return plan
 
     def read_ahead(self, engine: Engine, ids: tuple[int, ...]) -> None:
         """Read these ids in the background. The next request interrupts it and uses what has been read."""
@@ -136,44 +179,56 @@ class _Fit:
     engine: Engine
     model: ModelInfo
     layout: LayoutName
-    slides: bool
 
     async def ids(
-        self, budget: int, previous: Window | None, limit: int, *, context: bool = True
+        self, budget: int, previous: Window | None, limit: int, *, pinned: Sequence[Snippet] | None = None
     ) -> tuple[tuple[int, ...], Window]:
-        """Continue the previous window, or move the cursor in it, while it has at most `limit` tokens.
+        """The previous window, while it has at most `limit` tokens and shows enough, else a new one of `budget`.
 
-        Else choose a new one of `budget`.
+        With a budget of 100 tokens and a limit of 125, when 5 tokens are typed in between:
 
-        A window that goes on keeps the snippets that it began with; without `context` there are none.
+            request           1     2    …    6     7     8
+            tokens           99   104   …  124    98   103
+            first line       32    32        32    64    64     the step to 64 is the one time that all is read again
+
+        A text that fits the budget goes in whole. A window that goes on keeps the snippets that it began with; it ends
+        when one of them is no longer sent. `pinned` are the last prompt's; None: no snippets are wanted.
         """
-        if previous is not None:
-            window = continue_window(previous, self.document, slides=self.slides)
-            window = window or move_window(previous, self.document, slides=self.slides)
-            if window is not None:
-                ids = await self._tokenize(window)
-                if len(ids) <= limit:
-                    return ids, window
+        if previous is not None and set(previous.snippets) <= set(self.document.snippets):
+            ids = await self._tokenize(previous)
+            if len(ids) <= limit and shows_enough(previous, self.document, previous.size * budget // len(ids)):
+                return await self._whole_if_it_fits(ids, previous, budget)
+        return await self._whole_if_it_fits(*await self._new(budget, pinned), budget)
+
+    async def _new(self, budget: int, pinned: Sequence[Snippet] | None) -> tuple[tuple[int, ...], Window]:
         characters = int(budget * CHARACTERS_PER_TOKEN)
-        pinned = previous.snippets if previous is not None else ()
         may_grow = True
         while True:
-            snippets = (
-                choose_snippets(self.document.snippets, pinned, int(characters * CONTEXT_SHARE)) if context else ()
-            )
-            taken = sum(len(snippet.path) + len(snippet.text) + 1 for snippet in snippets)
+            snippets: tuple[Snippet, ...] = ()
+            if pinned is not None:
+                snippets = choose_snippets(self.document.snippets, pinned, int(characters * CONTEXT_SHARE))
+            taken = sum(snippet.size for snippet in snippets)
             window = replace(choose_window(self.document, characters - taken), snippets=snippets)
             ids = await self._tokenize(window)
             fill = len(ids) / budget
-            is_cut = window.left_out_before > 0 or window.left_out_after > 0
             if fill > 1 and characters > 1:
                 characters = int(characters / fill * _SHRINK)
-            elif fill < _WELL_FILLED and is_cut and may_grow:
+            elif fill < _WELL_FILLED and window.is_cut and may_grow:
                 # The guess of characters a token was low for this text.
                 characters = int(characters / fill * _SHRINK)
             else:
                 return ids, window
             may_grow = False
+
+    async def _whole_if_it_fits(
+        self, ids: tuple[int, ...], window: Window, budget: int
+    ) -> tuple[tuple[int, ...], Window]:
+        """This window, or one with all of the document in the place of its part."""
+        whole = replace(whole_window(self.document), snippets=window.snippets)
+        if not window.is_cut or len(ids) * whole.size > budget * window.size * _UNSURE:
+            return ids, window
+        whole_ids = await self._tokenize(whole)
+        return (whole_ids, whole) if len(whole_ids) <= budget else (ids, window)
 
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
         snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]

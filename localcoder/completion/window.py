@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from localcoder.completion.alignment import Alignment, align
 from localcoder.completion.context import Snippet
 from localcoder.completion.document import Document
 
@@ -13,17 +14,20 @@ CHARACTERS_PER_TOKEN = 3.0
 PREFIX_SHARE = 0.75
 WASTE = 0.25
 """Of the budget for the prefix, the part that may stay unused so that the window begins at a step."""
+KEPT_SHARE = 0.5
+"""Of what a new window would show on each side of the cursor, what one that goes on has to show."""
 _STEPS_LINES = (32, 16, 8, 4, 2, 1)
 """The window begins at a line whose number is a multiple of one, so that typing and scrolling do not shift it."""
-_HEAD = 160
-"""Characters by which the beginning and the end of a window are recognised."""
-_LEAST_BEFORE, _LEAST_AFTER = 0.375, 0.125
-"""Of a window's text, what has to stand before and after the cursor if more of it stays out: half the shares."""
+_WORTH_KEEPING = 1024
+"""Characters that two windows of a client have to share before text is kept that it no longer sends."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The text around the cursor that goes in, and how many characters on each side stay out."""
+    """The text around the cursor that goes in, and how many characters on each side stay out.
+
+    `left_out_before` is negative when the prefix begins with so many characters that the client no longer sends.
+    """
 
     prefix: str
     suffix: str
@@ -32,6 +36,24 @@ class Window:
     snippets: tuple[Snippet, ...] = ()
     anchor: int = 0
     """Characters of the prefix that stood there when the window was chosen: what follows was typed since."""
+
+    @property
+    def size(self) -> int:
+        """Characters in all, those of the snippets too."""
+        return len(self.prefix) + len(self.suffix) + sum(snippet.size for snippet in self.snippets)
+
+    @property
+    def is_cut(self) -> bool:
+        return self.left_out_before > 0 or self.left_out_after > 0
+
+    @property
+    def unsent(self) -> str:
+        """What of the prefix the client no longer sends."""
+        return self.prefix[: max(0, -self.left_out_before)]
+
+
+def whole_window(document: Document) -> Window:
+    return Window(document.prefix, document.suffix, 0, 0, anchor=document.cursor)
 
 
 def choose_window(document: Document, budget_characters: int) -> Window:
@@ -55,12 +77,14 @@ def _start(before: str, budget: int) -> int:
     earliest = len(before) - budget
     if earliest <= 0:
         return 0
-    starts = [0, *(match.end() for match in re.finditer("\n", before))]
-    candidates = [(number, start) for number, start in enumerate(starts) if start >= earliest]
-    for step in _STEPS_LINES:
-        for number, start in candidates:
-            if number % step == 0 and start - earliest <= budget * WASTE:
-                return start
+    first = before.find("\n", earliest - 1) + 1
+    if first > 0:
+        number = before.count("\n", 0, first)
+        starts = [first, *(first + match.end() for match in re.finditer("\n", before[first:]))]
+        for step in _STEPS_LINES:
+            at_a_step = starts[-number % step :: step]
+            if at_a_step and at_a_step[0] - earliest <= budget * WASTE:
+                return at_a_step[0]
     # Inside a line that is longer than what may be wasted.
     step = max(1, int(budget * WASTE))
     return min(len(before), -(-earliest // step) * step)
@@ -73,60 +97,94 @@ def _end(after: str, budget: int) -> int:
     return newline + 1 if newline >= 0 else max(budget, 0)
 
 
-def continue_window(previous: Window, document: Document, *, slides: bool = False) -> Window | None:
-    """The window that begins and ends where `previous` did, or None when the text there has changed.
+def shows_enough(window: Window, document: Document, budget_characters: int) -> bool:
+    """Whether a window that went on shows about what a new one would of this budget, on both sides."""
+    new = choose_window(document, budget_characters - sum(snippet.size for snippet in window.snippets))
+    before = window.left_out_before <= 0 or len(window.prefix) >= KEPT_SHARE * len(new.prefix)
+    after = window.left_out_after <= 0 or len(window.suffix) >= KEPT_SHARE * len(new.suffix)
+    return before and after
 
-    With `slides`, a document that begins in the middle of the previous prefix is taken for the same text of which the
-    client no longer sends the first lines: they stay in.
+
+@dataclass(frozen=True)
+class Move:
+    """How one document became the next: `alignment` is that of `unsent` + `old.text` with `new.text`.
+
+    `unsent` is what stood in front of the old document and was sent before that. `has_slid`: it still stands in front
+    of the new one, and so does what the client no longer sends of the old one.
     """
-    if not document.suffix.startswith(previous.suffix):
-        return None
-    before, left_out_after = document.prefix, len(document.suffix) - len(previous.suffix)
-    head = previous.prefix[:_HEAD]
-    if before.startswith(head, previous.left_out_before):
-        start = previous.left_out_before
-        return replace(previous, prefix=before[start:], left_out_before=start, left_out_after=left_out_after)
-    if len(head) == _HEAD and (start := before.rfind(head)) >= 0:
-        return replace(previous, prefix=before[start:], left_out_before=start, left_out_after=left_out_after)
-    if slides and len(before) >= _HEAD and (dropped := previous.prefix.find(before[:_HEAD])) > 0:
-        prefix = previous.prefix[:dropped] + before
-        return replace(previous, prefix=prefix, left_out_before=0, left_out_after=left_out_after)
-    return None
+
+    old: Document
+    new: Document
+    unsent: str
+    alignment: Alignment
+    has_slid: bool
 
 
-def move_window(previous: Window, document: Document, *, slides: bool = False) -> Window | None:
-    """The same span of text as `previous` with the cursor elsewhere in it, or None.
+def move_between(old: Document, new: Document, *, unsent: str = "", slides: bool = False, keeps: bool = True) -> Move:
+    """With `slides`, the client sends a window of its own, which may slide over the file.
 
-    None when the span's ends are not found, or when the cursor is too near to one of them. With `slides`, what the
-    client no longer sends at an end of its own window stays in.
+    With `keeps`, what it no longer sends is taken to be there still, if that is all that can have happened.
     """
-    span, text, cursor = previous.prefix + previous.suffix, document.prefix + document.suffix, len(document.prefix)
-    if len(span) < _HEAD:
+    alignment = align(unsent + old.text, new.text, new.cursor, slides=slides)
+    return Move(old, new, unsent, alignment, slides and keeps and _has_slid(old, new, unsent, alignment))
+
+
+def _has_slid(old: Document, new: Document, unsent: str, alignment: Alignment) -> bool:
+    """Whether the client left out its first lines because others were typed at the cursor.
+
+    They could as well have been deleted. So what follows the cursor has to be what followed it; what precedes it has
+    to have as many lines as before, or as many characters: the most that this client sends; and all of it but for
+    what was typed has to be found in the old text, at one place only.
+    """
+    known, shared = unsent + old.text, new.prefix[: alignment.before]
+    return (
+        new.suffix == old.suffix
+        and not _sizes(old.prefix).isdisjoint(_sizes(new.prefix))
+        and alignment.new_start == 0
+        and len(shared) >= max(_WORTH_KEEPING, len(new.prefix) // 2)
+        and alignment.old_start + len(shared) <= len(unsent) + old.cursor
+        and known.find(shared, alignment.old_start + 1) < 0
+    )
+
+
+def _sizes(prefix: str) -> set[tuple[str, int]]:
+    whole_lines = prefix.count("\n")
+    lines = whole_lines + (not prefix.endswith("\n"))
+    return {("whole lines", whole_lines), ("lines", lines), ("characters", len(prefix))}
+
+
+def move_window(previous: Window, move: Move) -> Window | None:
+    """The same span of the text in the new document, or None when one of its ends is gone or the cursor is outside.
+
+    The span below is `[…]`, the cursor `|`. All that is between its ends comes from the new document:
+
+        old   import os [def f():    return 1|def g(): pass ]def h(): pass
+        new   import os [def f(x):    return x|def g(): pass ]def h(): pass
+
+    When a client slides its window, the span keeps the first lines, which the new document lacks:
+
+        old              [def f():    return 1|def g(): pass ]def h(): pass
+        new   [def f():]      return 1 + 2    |def g(): pass ]def h(): pass
+    """
+    document, alignment = move.new, move.alignment
+    old_start = previous.left_out_before + len(move.unsent)
+    start: int | None
+    if old_start < alignment.old_start:
+        start = old_start - alignment.old_start if move.has_slid else None
+    else:
+        start = alignment.place_of_start(old_start)
+    end = alignment.place_of_end(len(move.unsent) + len(move.old.text) - previous.left_out_after)
+    if start is None or end is None or not start <= document.cursor <= end:
         return None
-    head, tail, before, after = span[:_HEAD], span[-_HEAD:], "", ""
-    start, end = text.find(head), text.rfind(tail) + _HEAD
-    if text.startswith(head, previous.left_out_before):
-        start = previous.left_out_before
-    if text.endswith(tail, 0, len(text) - previous.left_out_after):
-        end = len(text) - previous.left_out_after
-    if slides and start < 0 and (dropped := span.find(text[:_HEAD])) >= 0:
-        start, before = 0, span[:dropped]
-    if slides and end < _HEAD and (kept := span.rfind(text[-_HEAD:])) >= 0:
-        end, after = len(text), span[kept + _HEAD :]
-    if start < 0 or end < _HEAD or not start <= cursor <= end:
-        return None
-    prefix, suffix = before + text[start:cursor], text[cursor:end] + after
-    left_out_before, left_out_after = start, len(text) - end
-    size = len(prefix) + len(suffix)
-    if (left_out_before and len(prefix) < _LEAST_BEFORE * size) or (
-        left_out_after and len(suffix) < _LEAST_AFTER * size
-    ):
-        return None
+    unsent = previous.prefix[: max(0, -start)]
+    prefix = unsent + document.text[max(0, start) : document.cursor]
+    suffix = document.text[document.cursor : end]
+    goes_on = suffix == previous.suffix and prefix.startswith(previous.prefix[: previous.anchor])
     return replace(
         previous,
         prefix=prefix,
         suffix=suffix,
-        left_out_before=left_out_before,
-        left_out_after=left_out_after,
-        anchor=len(prefix),
+        left_out_before=start,
+        left_out_after=len(document.text) - end,
+        anchor=previous.anchor if goes_on else len(prefix),
     )

@@ -29,6 +29,8 @@ from localcoder.serve.speak import BadBody
 
 MAX_BODY_BYTES = 8 << 20
 MAX_SESSIONS = 8
+_SAME_TEXT = 0.5
+"""Likeness from which on a document is taken for a session's. What is wrongly taken for it costs time, no more."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -52,14 +54,18 @@ class Completer:
             await read_ahead(document, self.engine, options, self._session(document))
 
     def _session(self, document: Document) -> Session:
+        """The session whose text is most like this one, if half of it is the same, or a new one."""
+        if not document.text:
+            # Nothing to know it by: llama.vim sends such requests to have `input_extra` read.
+            return Session()
         latest_first = self._sessions[::-1]
-        session = next((each for each in latest_first if each.continues(document)), None)
-        session = session or next((each for each in latest_first if each.moves(document)), None)
-        if session is None:
+        session = max(latest_first, key=lambda each: each.likeness(document), default=None)
+        if session is None or session.likeness(document) < _SAME_TEXT:
             session = Session(slides=True)
-        else:
-            self._sessions.remove(session)
-        self._sessions = [*self._sessions[-MAX_SESSIONS + 1 :], session]
+        for other in self._sessions:
+            if other is not session:
+                other.another_was_asked()
+        self._sessions = [*(each for each in self._sessions if each is not session), session][-MAX_SESSIONS:]
         return session
 
 

@@ -56,6 +56,7 @@ def read_infill(body: dict[str, Any]) -> tuple[Document, Options, bool]:
         sampling=sampling,
         first_token_s=_first_token_s(body),
         time_budget_s=time_ms / 1000 if time_ms else None,
+        with_prompt=True,
     )
     return document, options, _flag(body, "stream")
 
@@ -90,12 +91,13 @@ def infill_chunk(delta: TextDelta) -> dict[str, Any]:
 
 
 def infill_result(completion: Completion) -> dict[str, Any]:
-    """llama-server's last event: empty content, why it stopped, and the timings."""
+    """llama-server's last event: empty content, why it stopped, the prompt as the model got it, and the timings."""
     stats = completion.stats
     return {
         "content": "",
         "stop": True,
         "model": completion.model,
+        "prompt": completion.prompt,
         "stop_type": _STOP_TYPES.get(completion.reason, "word"),
         "stop_reason": completion.reason,
         "tokens_cached": stats.tokens_reused,
