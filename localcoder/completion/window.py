@@ -15,7 +15,7 @@ PREFIX_SHARE = 0.75
 WASTE = 0.25
 """Of the budget for the prefix, the part that may stay unused so that the window begins at a step."""
 KEPT_SHARE = 0.5
-"""Of what a new window would show on each side of the cursor, what one that goes on has to show."""
+"""Of what a new window may show on each side of the cursor, what one that goes on has to show."""
 _STEPS_LINES = (32, 16, 8, 4, 2, 1)
 """The window begins at a line whose number is a multiple of one, so that typing and scrolling do not shift it."""
 _WORTH_KEEPING = 1024
@@ -62,11 +62,16 @@ def choose_window(document: Document, budget_characters: int) -> Window:
     What one side does not need goes to the other. The prefix begins at a line start, in steps; the suffix ends at one.
     """
     before, after = document.prefix, document.suffix
-    prefix_budget = max(int(budget_characters * PREFIX_SHARE), budget_characters - len(after))
-    suffix_budget = budget_characters - min(prefix_budget, len(before))
+    prefix_budget, suffix_budget = _shares(document, budget_characters)
     start = _start(before, prefix_budget)
     end = _end(after, suffix_budget)
     return Window(before[start:], after[:end], start, len(after) - end, anchor=len(before) - start)
+
+
+def _shares(document: Document, budget: int) -> tuple[int, int]:
+    """Characters that may go in before and after the cursor."""
+    before = max(int(budget * PREFIX_SHARE), budget - len(document.text) + document.cursor)
+    return before, budget - min(before, document.cursor)
 
 
 def _start(before: str, budget: int) -> int:
@@ -91,18 +96,20 @@ def _start(before: str, budget: int) -> int:
 
 
 def _end(after: str, budget: int) -> int:
+    """Offset behind the last line that fits, or inside a line that is too long for that to be half of the budget."""
     if len(after) <= budget:
         return len(after)
-    newline = after.rfind("\n", 0, max(budget, 0))
-    return newline + 1 if newline >= 0 else max(budget, 0)
+    end = after.rfind("\n", 0, max(budget, 0)) + 1
+    return end if end >= KEPT_SHARE * budget else budget
 
 
 def shows_enough(window: Window, document: Document, budget_characters: int) -> bool:
-    """Whether a window that went on shows about what a new one would of this budget, on both sides."""
-    new = choose_window(document, budget_characters - sum(snippet.size for snippet in window.snippets))
-    before = window.left_out_before <= 0 or len(window.prefix) >= KEPT_SHARE * len(new.prefix)
-    after = window.left_out_after <= 0 or len(window.suffix) >= KEPT_SHARE * len(new.suffix)
-    return before and after
+    """Whether a window that went on shows so much that a new one of this budget would not be much better."""
+    budget = budget_characters - sum(snippet.size for snippet in window.snippets)
+    before, after = _shares(document, budget)
+    return (window.left_out_before <= 0 or len(window.prefix) >= KEPT_SHARE * before) and (
+        window.left_out_after <= 0 or len(window.suffix) >= KEPT_SHARE * after
+    )
 
 
 @dataclass(frozen=True)

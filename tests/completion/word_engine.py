@@ -1,4 +1,4 @@
-"""An engine without a model whose prompts can be read: ids of some characters each, and a cache that holds one prompt."""
+"""An engine without a model whose prompts can be read: an id stands for some characters, the cache holds one prompt."""
 
 from __future__ import annotations
 

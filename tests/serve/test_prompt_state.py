@@ -53,12 +53,12 @@ class Prompts(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.engine = WordEngine()
         self.completer = Completer(self.engine)
-        self.options = Options(max_prompt_tokens=600, max_tokens=4, with_prompt=True)
+        self.options = Options(max_prompt_tokens=1500, max_tokens=4, with_prompt=True)
         self.extra: tuple[Snippet, ...] = ()
         self.counter = 0
         self.files = [
             File(head.replace("{i}", str(i)) + self.lines(f"file{i}", length), client)
-            for i, (client, length, head) in enumerate(zip(clients, lengths, heads))
+            for i, (client, length, head) in enumerate(zip(clients, lengths, heads, strict=False))
         ]
         self.file = self.files[0]
 
@@ -71,7 +71,11 @@ class Prompts(RuleBasedStateMachine):
         made = []
         for _ in range(count):
             self.counter += 1
-            made.append("    return None\n" if self.counter % 5 == 0 else f"{name}_{self.counter} = call({name})\n")
+            made.append(
+                "    return None\n"
+                if self.counter % 9 == 0
+                else f"{name}_{self.counter} = compute({name}, {self.counter}, {self.counter} + 1)\n"
+            )
         return "".join(made)
 
     def change(self, text: str, cursor: int) -> None:
@@ -125,7 +129,12 @@ class Prompts(RuleBasedStateMachine):
     def delete_the_first_lines(self, count):
         cut = len("".join(self.file.text.splitlines(True)[:count]))
         cursor = max(0, self.file.cursor - cut)
-        self.change(self.file.text[cut:], cursor)
+        if len(self.file.sent().prefix) < self.file.cursor:
+            # Nobody would know of it otherwise.
+            self.replace(0, cut, "")
+            self.file.cursor = cursor
+        else:
+            self.change(self.file.text[cut:], cursor)
 
     @rule(count=st.integers(1, 120))
     def paste(self, count):
