@@ -160,8 +160,25 @@ def test_what_a_client_drops_is_not_kept_when_something_else_may_have_happened()
     assert follow(window, old, slid, slides=True) is not None
     assert follow(window, old, slid, slides=True, keeps=False) is None
     assert follow(window, old, slid, slides=False).unsent == ""
+    pasted = sent(text[:cursor] + "pasted\n" * 170 + text[cursor:], cursor + 7 * 170)
+    assert follow(window, old, pasted, slides=True) is None
+    repeated = "".join(f"line {i % 10}\n" for i in range(1000))
+    twice, its_window = sent(repeated, 3500), choose_window(sent(repeated, 3500), 8000)
+    typed = sent(repeated[:3500] + "typed\n" + repeated[3500:], 3506)
+    assert follow(its_window, twice, typed, slides=True) is None
     other = sent(text[: cursor + 20] + "typed\n" + text[cursor + 20 :], cursor + 26)
     assert follow(window, old, other, slides=True) is None
+
+
+def test_a_client_that_sends_all_and_moved_while_lines_were_deleted_keeps_none_of_them():
+    text, cursor = "".join(LINES.splitlines(True)[:100]), at_line(50).cursor
+    old, window = Document(text, cursor), choose_window(Document(text, cursor), 8000)
+    for line in (47, 49, 50, 51, 53):
+        without_first = Document(text[at_line(3).cursor :], at_line(line).cursor - at_line(3).cursor)
+        without_last = Document(text[: at_line(97).cursor], at_line(line).cursor)
+        for new in (without_first, without_last):
+            moved = follow(window, old, new, slides=True)
+            assert moved is None or moved.prefix + moved.suffix in new.text
 
 
 texts = st.text("ab\n", max_size=60)
