@@ -106,8 +106,8 @@ class Session:
         (last,) = await engine.pieces(plan.ids[-1:])
         return replace(plan, ids=plan.ids[:-1], forced=last)
 
-    def _follow(self, document: Document) -> None:
-        """Take the windows over to this document, as far as their text still stands in it."""
+    def _follow(self, document: Document) -> tuple[Window | None, Window | None]:
+        """Take the windows, far and near, over to this document, as far as their text still stands in it."""
         if self._document is not None:
             unsent = max((window.unsent for window in (self._far, self._near) if window), key=len, default="")
             keeps, self._is_alone = self._is_alone, True
@@ -118,6 +118,7 @@ class Session:
             self._far = move_window(self._far, move) if self._far else None
             self._near = move_window(self._near, move) if self._near else None
         self._document = document
+        return self._far, self._near
 
     async def _choose(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
@@ -129,12 +130,12 @@ class Session:
         The far one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
         `first_token_s`, the near one, `{ }`, answers now, and the far one is read afterwards for the requests to come.
         """
-        self._follow(document)
+        last_far, last_near = self._follow(document)
         most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
         largest = min(limits.max_prompt_tokens, most)
         fit = _Fit(document, engine, model, layout)
-        ids, far = await fit.ids(largest, self._far, min(int(largest * GROWTH), most), pinned=self._snippets)
-        plan, near = Plan(ids, far), self._near
+        ids, far = await fit.ids(largest, last_far, min(int(largest * GROWTH), most), pinned=self._snippets)
+        plan, near = Plan(ids, far), last_near
         if limits.first_token_s is not None:
             estimate = await engine.estimate(ids)
             budget_s = limits.first_token_s * _MARGIN
@@ -143,10 +144,11 @@ class Session:
                 plan = Plan(ids, far, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
             else:
                 affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
-                near_ids, near = await fit.ids(affordable, self._near, largest)
-                if self._near is not None and (await engine.estimate(near_ids)).seconds > budget_s:
+                near_ids, near = await fit.ids(affordable, last_near, largest)
+                if last_near is not None and (await engine.estimate(near_ids)).seconds > budget_s:
                     near_ids, near = await fit.ids(affordable, None, affordable)
                 plan = Plan(near_ids, near, ids)
+        # Unless another request has overtaken this one.
         if self._document is document:
             self._far, self._near, self._snippets = far, near, far.snippets
         return plan

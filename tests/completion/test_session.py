@@ -1,0 +1,81 @@
+"""Which prompts one session makes, one after the other and at once."""
+
+import asyncio
+
+from localcoder.completion.context import Snippet
+from localcoder.completion.document import Document
+from localcoder.completion.session import Limits, Session
+from tests.completion.word_engine import INFO, WordEngine, read_prompt
+
+LINES = [f"line_{i} = compute({i})\n" for i in range(400)]
+FAR = Limits(600, 16, None)
+
+
+class SlowEngine(WordEngine):
+    """Others get their turn whenever it is asked something."""
+
+    async def tokenize(self, texts):
+        await asyncio.sleep(0)
+        return await super().tokenize(texts)
+
+    async def estimate(self, ids):
+        await asyncio.sleep(0)
+        return await super().estimate(ids)
+
+
+async def prompt(session, engine, document, limits=FAR):
+    plan = await session.plan(document, engine, INFO, "spm", limits)
+    return read_prompt(b"".join(await engine.pieces(plan.ids)).decode())
+
+
+def at_line(number, snippets=()):
+    before = "".join(LINES[:number])
+    return Document("".join(LINES), len(before), snippets=snippets)
+
+
+async def test_plans_that_overtake_one_another_are_each_of_their_own_document():
+    session, engine = Session(), SlowEngine(tokens_per_s=300.0)
+    before, after = at_line(200).prefix, at_line(200).suffix
+    documents = [Document(before + f"typed_{i}\n" + after, len(before) + 8) for i in range(9)]
+    for seconds in (None, 0.5, 0.5, None):
+        limits = Limits(600, 16, seconds)
+        prompts = await asyncio.gather(*(prompt(session, engine, document, limits) for document in documents))
+        for document, made in zip(documents, prompts, strict=True):
+            assert document.prefix.endswith(made.prefix) and document.suffix.startswith(made.suffix)
+            assert made.prefix and made.suffix
+
+
+async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one():
+    too_large = (Snippet("large.py", "x = 1\n" * 5000),)
+    session, engine = Session(), WordEngine()
+    first = await prompt(session, engine, at_line(200, too_large))
+    for i in range(1, 8):
+        typed = "typed = 1\n" * i
+        document = at_line(200, too_large)
+        document = Document(document.prefix + typed + document.suffix, document.cursor + len(typed), None, too_large)
+        assert (await prompt(session, engine, document)).prefix == first.prefix + typed
+
+
+async def test_pieces_keep_their_places_while_they_are_sent():
+    one, two, three = (Snippet(f"{name}.py", f"{name} = 1\n") for name in ("one", "two", "three"))
+    session, engine = Session(), WordEngine()
+
+    async def names(*snippets, limits=FAR):
+        made = await prompt(session, engine, at_line(200, snippets), limits)
+        return [snippet.partition(".")[0] for snippet in made.snippets]
+
+    assert await names(one, two) == ["one", "two"]
+    assert await names(two, one) == ["one", "two"]
+    assert await names(three, two) == ["two", "three"]
+    assert await names(two, three, limits=Limits(20, 16, None)) in (["two"], ["three"], [])
+    assert await names() == []
+
+
+async def test_a_document_that_fits_again_goes_in_whole():
+    session, engine = Session(), WordEngine()
+    assert (await prompt(session, engine, at_line(200))).prefix != at_line(200).prefix
+    short = Document("".join(LINES[180:220]), len("".join(LINES[180:200])))
+    whole = await prompt(session, engine, short)
+    assert (whole.prefix, whole.suffix) == (short.prefix, short.suffix)
+    wider = await prompt(session, engine, at_line(200), Limits(4000, 16, None))
+    assert (wider.prefix, wider.suffix) == (at_line(200).prefix, at_line(200).suffix)
