@@ -63,6 +63,10 @@ class WordEngine:
         return self._ids[word]
 
 
+def count_tokens(text: str) -> int:
+    return len(_WORD.findall(text))
+
+
 @dataclass(frozen=True)
 class Prompt:
     """A prompt taken apart: the text before and after the cursor, and "path\\ntext" of each piece of another file."""
