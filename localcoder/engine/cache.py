@@ -40,7 +40,8 @@ class Slot:
 
     `live` is the sequence that attention sees, `archive` the one that keeps what left the window. Cells of positions
     below `first` are not visible to attention; those below `archived` are gone. `window` is in tokens, 0 for none.
-    Cells from `exact` on were shifted, or read after cells that were.
+    Cells from `exact` on were shifted, or read after cells that were. `ids` is replaced and never changed, since
+    another thread may be looking at it.
     """
 
     def __init__(self, memory: Memory, window: int, live: int, archive: int) -> None:
@@ -48,14 +49,10 @@ class Slot:
         self._window = window
         self.live = live
         self._archive = archive
-        self.ids: list[int] = []
+        self.ids: tuple[int, ...] = ()
         self.first = 0
         self.archived = 0
-        self._exact: int | None = None
-
-    @property
-    def exact(self) -> int:
-        return len(self.ids) if self._exact is None else self._exact
+        self.exact = 0
 
     @property
     def cells(self) -> int:
@@ -99,13 +96,14 @@ class Slot:
 
     def appended(self, ids: Sequence[int]) -> None:
         """A batch was decoded."""
-        self.ids.extend(ids)
+        if self.exact == len(self.ids):
+            self.exact += len(ids)
+        self.ids += tuple(ids)
 
     def recover(self, attempted: Sequence[int]) -> None:
         """A batch of `attempted` was aborted: keep what the memory says it holds of it."""
-        held = self._memory.seq_pos_max(self.live) + 1
-        self.ids.extend(attempted)
-        self._forget_from(max(held, 0))
+        self.appended(attempted)
+        self._forget_from(self._memory.seq_pos_max(self.live) + 1)
 
     def splice(self, splice: Splice, ids: Sequence[int], source: int) -> None:
         """Hold the beginning of `ids`: shifted cells of this slot behind the first `splice.to` cells of a sequence.
@@ -118,16 +116,17 @@ class Slot:
         if splice.to != splice.start:
             self._memory.seq_add(self.live, splice.start, splice.end, splice.to - splice.start)
         self._memory.seq_cp(source, self.live, 0, splice.to)
-        self.ids = list(ids[: splice.to + splice.end - splice.start])
-        self._exact = min(self.exact, splice.to)
+        self.ids = tuple(ids[: splice.to + splice.end - splice.start])
+        self.exact = min(self.exact, splice.to)
 
     def copy_prefix(self, source: Slot, length: int) -> None:
-        """Hold the first `length` ids of another slot, in the same cells. Not if it has slid: then hold nothing."""
+        """Hold the first `length` ids of another slot, which are `reusable` there, in the same cells."""
         self.clear()
-        if source.first == 0 and length > 0:
-            self._memory.seq_cp(source.live, self.live, 0, length)
-            self.ids = source.ids[:length]
-            self._exact = source.exact if source.exact < length else None
+        self.first = self.archived = self.visible_from(length)
+        for seq in (source.live, source._archive):
+            self._memory.seq_cp(seq, self.live, self.first, length)
+        self.ids = source.ids[:length]
+        self.exact = min(source.exact, length)
 
     def truncate(self, length: int) -> None:
         """Forget what stands at positions from `length` on; needs no cell that left the window."""
@@ -137,14 +136,12 @@ class Slot:
     def clear(self) -> None:
         for seq in (self.live, self._archive):
             self._memory.seq_rm(seq, 0, -1)
-        self.ids.clear()
-        self.first = self.archived = 0
-        self._exact = None
+        self.ids = ()
+        self.first = self.archived = self.exact = 0
 
     def _forget_from(self, length: int) -> None:
-        del self.ids[length:]
-        if self._exact is not None and self._exact >= length:
-            self._exact = None
+        self.ids = self.ids[:length]
+        self.exact = min(self.exact, length)
 
     def visible_from(self, position: int) -> int:
         """The first position that the token at `position` attends to."""
@@ -172,8 +169,8 @@ class KVCache:
         self._n_cells = n_cells
         self._window = window
         self._middle = middle
-        # Least recently used first.
-        self._slots = [Slot(memory, window, live=2 * i, archive=2 * i + 1) for i in range(n_slots)]
+        # Least recently used first. A tuple, since another thread may be looking at it.
+        self._slots = tuple(Slot(memory, window, live=2 * i, archive=2 * i + 1) for i in range(n_slots))
 
     def reusable(self, ids: Sequence[int], *, exact: bool = False) -> int:
         """How many of `ids` need not be read. May be called from another thread; the answer may be old by then."""
@@ -192,19 +189,20 @@ class KVCache:
         slot, kept, latest = best.slot, best.kept, self._slots[-1]
         if best.splice is not None:
             self._own(slot, best.splice)
-            self._slots.remove(slot)
-            self._slots.append(slot)
+            self._use(slot)
             return best
         lost = len(slot.ids) - kept
         if lost > LARGEST_DROP or (ahead and slot is latest and lost > 0):
             source, slot = slot, next(each for each in self._slots if each is not slot)
             slot.copy_prefix(source, kept)
-        self._slots.remove(slot)
-        if ahead and slot is not latest:
-            self._slots.insert(len(self._slots) - 1, slot)
-        else:
-            self._slots.append(slot)
+        self._use(slot)
+        if ahead:
+            self._use(latest)
         return Place(slot, slot.keep_prefix(ids[: kept + 1]))
+
+    def _use(self, slot: Slot) -> None:
+        """Make it the latest."""
+        self._slots = (*(each for each in self._slots if each is not slot), slot)
 
     def _best(self, ids: Sequence[int], *, ahead: bool = False) -> Place:
         places = [Place(slot, slot.reusable(ids, exact=ahead)) for slot in self._slots]
@@ -219,7 +217,7 @@ class KVCache:
 
     def _splice(self, slot: Slot, ids: Sequence[int]) -> Splice | None:
         """Within the window only: beyond it, which cells are visible depends on where they stand."""
-        old = tuple(slot.ids)
+        old = slot.ids
         if self._middle is None or slot.first or max(len(old), len(ids)) >= (self._window or self._n_cells):
             return None
         splice = find_splice(old, ids, self._middle)
@@ -241,16 +239,17 @@ class KVCache:
         if not load(slot.live):
             slot.clear()
             return False
-        slot.ids, slot.first, slot.archived = list(ids), first, first
+        slot.first = slot.archived = first
+        slot.exact, slot.ids = len(ids), tuple(ids)
         return True
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """Least recently used first."""
-        return tuple(self._slots)
+        return self._slots
 
-    def prepare(self, slot: Slot, count: int) -> None:
-        """Make the slot's window right for a batch of `count` tokens that comes next, and room for it."""
+    def prepare(self, slot: Slot, count: int) -> bool:
+        """Make the slot's window right for what comes next, and room for `count` cells; False if that cannot be."""
         slot.slide()
         surplus = sum(each.cells for each in self._slots) + count - self._n_cells
         others = [each for each in self._slots if each is not slot]
@@ -261,3 +260,4 @@ class KVCache:
             if surplus > 0:
                 surplus -= each.cells
                 each.clear()
+        return surplus <= 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from localcoder.engine.api import Request, Stats, StopReason
@@ -15,6 +16,7 @@ from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Lookup, Payoff
 from localcoder.engine.splice import Splice
 from localcoder.engine.vocab import TextStream
+from localcoder.errors import LocalcoderError
 from localcoder.hardware import OthersLoad
 from localcoder.power import PowerWatch
 
@@ -42,16 +44,22 @@ of 4, 0.002 with 16, 0.003 with 32, 0.009 with 64. Published models have a windo
 
 @dataclass
 class _Lane:
-    """One alternative while it is generated. `token` is sampled and not decoded yet."""
+    """One alternative while it is generated: `ids` were sampled, and the last one, `token`, is not decoded yet.
+
+    Alternatives after the first have a sequence `seq` of their own while they are generated together.
+    """
 
     number: int
     seq: int
     sampler: Sampler
     forced: bytes
     text: TextStream = field(default_factory=TextStream)
-    token: int = -1
-    generated: int = 0
+    ids: list[int] = field(default_factory=list)
     reason: StopReason | None = None
+
+    @property
+    def token(self) -> int:
+        return self.ids[-1]
 
 
 @dataclass
@@ -87,7 +95,11 @@ class Generator:
 
     def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
-        alternative], "ended" [alternative, reason] when there are several, and at last "finished" [reason, stats]."""
+        alternative], "ended" [alternative, reason] when there are several, and at last "finished" [reason, stats].
+
+        Raises LocalcoderError for a prompt that the context cannot hold.
+        """
+        request = replace(request, max_tokens=min(request.max_tokens, self._room(request.ids)))
         self._adapt_threads()
         self._restore(request.ids)
         place = self.cache.take(request.ids)
@@ -99,19 +111,20 @@ class Generator:
             for done in self._read_at(place, request.ids, is_void):
                 read = done - reused
                 yield "progress", [done, len(request.ids), reused, time.perf_counter() - arrived]
-            yield from self._first(lanes, request, slot, clock)
-            if len(lanes) == 1:
-                yield from self._go_on(lanes[0], request, slot, clock, is_void)
-            else:
+            for lane in lanes:
+                yield from self._sample(lane, -1, request, clock)
+            if len(lanes) > 1:
                 yield from self._go_on_together(lanes, request, slot, clock, is_void)
+            for lane in (each for each in lanes if each.reason is None):
+                yield from self._go_on(lane, request, slot, clock, is_void)
+                if len(lanes) > 1:
+                    yield "ended", [lane.number, lane.reason]
         except DecodeAborted:
             for lane in lanes:
                 lane.reason = lane.reason or "cancelled"
         finally:
             for lane in lanes:
                 lane.sampler.close()
-                if lane.seq != slot.live:
-                    self._llama.seq_rm(lane.seq, 0, -1)
         for lane in lanes:
             if rest := lane.text.finish():
                 yield "token", [-1, rest, None, lane.number]
@@ -121,6 +134,7 @@ class Generator:
         """Read ahead, as far as nothing else is wanted."""
         if not ids:
             return
+        self._room(ids)
         self._restore(ids)
         slot = self.cache.take(ids, ahead=True).slot
         # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
@@ -245,8 +259,18 @@ class Generator:
             return READ_SLICE
         return max(1, window // PAST_WINDOW_SHARE, min(READ_SLICE, window - position))
 
+    def _room(self, ids: Sequence[int]) -> int:
+        """How many tokens the context can hold after these. Raises LocalcoderError when it cannot hold these."""
+        window, n_cells = self._llama.info.window, self._llama.n_cells
+        if window and n_cells >= window + max(READ_SLICE, window // PAST_WINDOW_SHARE):
+            return sys.maxsize
+        if len(ids) > n_cells:
+            raise LocalcoderError(
+                f"The prompt has {len(ids)} tokens, and the context holds {n_cells}.", "Shorten it.", exit_code=2
+            )
+        return max(1, n_cells - len(ids))
+
     def _lanes(self, request: Request, slot: Slot) -> list[_Lane]:
-        """The first alternative goes on in the slot, the others in sequences of their own that share its cells."""
         count = min(request.alternatives, self._llama.spare_sequences + 1)
         history = request.ids if request.sampling.repeat_penalty != 1.0 else ()
         return [
@@ -259,23 +283,21 @@ class Generator:
             for i in range(count)
         ]
 
-    def _first(self, lanes: list[_Lane], request: Request, slot: Slot, clock: _Clock) -> Iterator[tuple[str, Any]]:
-        """Sample each lane's first token from the prompt's last logits."""
-        for lane in lanes:
-            if lane.seq != slot.live:
-                self._llama.seq_cp(slot.live, lane.seq, 0, -1)
-            yield from self._sample(lane, -1, request, clock)
-
     def _go_on(
         self, lane: _Lane, request: Request, slot: Slot, clock: _Clock, is_void: Callable[[], bool]
     ) -> Iterator[tuple[str, Any]]:
-        """Decode and sample one lane, several tokens at a time where a draft is likely to be right."""
-        lookup = Lookup([*request.ids, lane.token]) if request.drafts else None
+        """Decode and sample one lane in the slot, several tokens at a time where a draft is likely to be right."""
+        ids = (*request.ids, *lane.ids)
+        if lane.number > 0:
+            slot.keep_prefix(ids[:-1])
+            for _ in self.read(slot, ids[:-1], is_void):
+                pass
+        lookup = Lookup(ids) if request.drafts else None
         while lane.reason is None:
             if is_void():
                 raise DecodeAborted
             self._adapt_threads()
-            draft = self._draft(lookup, len(slot.ids), request.max_tokens - lane.generated)
+            draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(lane.ids))
             position = len(slot.ids)
             self.decode(slot, [lane.token, *draft.verified], outputs=1 + len(draft.verified))
             accepted = 0
@@ -306,27 +328,38 @@ class Generator:
     def _go_on_together(
         self, lanes: list[_Lane], request: Request, slot: Slot, clock: _Clock, is_void: Callable[[], bool]
     ) -> Iterator[tuple[str, Any]]:
-        """Decode all lanes in one batch a step, one token each."""
-        position = len(request.ids)
-        active = lanes
-        while True:
-            yield from (("ended", [lane.number, lane.reason]) for lane in active if lane.reason is not None)
-            active = [lane for lane in active if lane.reason is None]
-            if not active:
-                return
-            if is_void():
-                raise DecodeAborted
-            self.cache.prepare(slot, len(active))
-            visible_from = slot.visible_from(position)
-            for lane in active:
-                if lane.seq != slot.live and visible_from > 0:
+        """Decode all lanes in one batch a step, one token each, while there are several and the cache has room.
+
+        The first goes on in the slot, the others in sequences of their own that share the prompt's cells.
+        """
+        position, active = len(request.ids), lanes
+        try:
+            for lane in lanes[1:]:
+                self._llama.seq_cp(slot.live, lane.seq, 0, -1)
+            while True:
+                for lane in (each for each in active if each.reason is not None):
+                    yield "ended", [lane.number, lane.reason]
+                    if lane.number > 0:
+                        self._llama.seq_rm(lane.seq, 0, -1)
+                active = [lane for lane in active if lane.reason is None]
+                others = [lane for lane in active if lane.number > 0]
+                if is_void():
+                    raise DecodeAborted
+                visible_from = slot.visible_from(position)
+                own = position + 1 - max(len(request.ids), visible_from)
+                if not others or not self.cache.prepare(slot, 1 + len(others) * own):
+                    return
+                for lane in others:
                     self._llama.seq_rm(lane.seq, 0, visible_from)
-            self._llama.decode_each([(lane.token, position, lane.seq) for lane in active])
-            for index, lane in enumerate(active):
-                if lane.seq == slot.live:
-                    slot.appended([lane.token])
-                yield from self._sample(lane, index, request, clock)
-            position += 1
+                self._llama.decode_each([(lane.token, position, lane.seq) for lane in active])
+                position += 1
+                for index, lane in enumerate(active):
+                    if lane.number == 0:
+                        slot.appended([lane.token])
+                    yield from self._sample(lane, index, request, clock)
+        finally:
+            for lane in lanes[1:]:
+                self._llama.seq_rm(lane.seq, 0, -1)
 
     def _sample(self, lane: _Lane, output: int, request: Request, clock: _Clock) -> Iterator[tuple[str, Any]]:
         """Choose the lane's next token from an output of the last batch, and say it unless it ends the lane."""
@@ -335,18 +368,17 @@ class Generator:
         token = lane.sampler.sample(output)
         logprob = log_probability(self._llama.logits(output), token) if request.logprobs else None
         clock.token()
-        lane.token = token
         if token in self._llama.end_ids:
             lane.reason = "end"
             return
         piece = self._llama.piece(token)
         # What was forced stands in the prompt's text already.
         said, lane.forced = piece[len(lane.forced) :], lane.forced[len(piece) :]
-        lane.generated += 1
+        lane.ids.append(token)
         yield "token", [token, lane.text.feed(said), logprob, lane.number]
         if clock.is_over:
             lane.reason = "time"
-        elif lane.generated >= request.max_tokens:
+        elif len(lane.ids) >= request.max_tokens:
             lane.reason = "length"
 
 
@@ -361,7 +393,7 @@ class _Draft:
 
 def _stats(read: int, reused: int, lanes: Sequence[_Lane], clock: _Clock) -> Stats:
     now = time.perf_counter()
-    generated = sum(lane.generated for lane in lanes)
+    generated = sum(len(lane.ids) for lane in lanes)
     first = clock.first_token or now
     # The first token of each lane comes with the prompt.
     later, spent = generated - len(lanes), now - first

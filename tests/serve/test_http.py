@@ -148,6 +148,13 @@ def test_openai_completions(http):
     assert several["usage"]["completion_tokens"] > answer["usage"]["completion_tokens"]
 
 
+def test_more_and_longer_alternatives_than_the_cache_holds(http):
+    body = {"prompt": BEFORE, "suffix": AFTER, "n": 8, "max_tokens": 1000, "temperature": 1.5}
+    answer = http.post("/v1/completions", json=body, timeout=300).json()
+    assert [each["index"] for each in answer["choices"]] == list(range(8))
+    assert all(each["finish_reason"] in ("stop", "length") for each in answer["choices"])
+
+
 def test_tokenize_and_back(http):
     text = "def f():\n\treturn '<fim_middle> é \U0001f600'"
     ids = http.post("/tokenize", json={"content": text}).json()["tokens"]

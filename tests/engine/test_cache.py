@@ -1,0 +1,283 @@
+"""The KV cache over a memory that knows what each cell saw: whatever is asked in whatever order, cells stay right."""
+
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from localcoder.engine import cache, generate
+from localcoder.engine.api import ModelInfo, Request, SpecialIds
+from localcoder.engine.cache import KVCache
+from localcoder.engine.generate import Generator
+from localcoder.engine.llama import DecodeAborted
+
+PREFIX, MIDDLE, SUFFIX = 1, 2, 3
+END = 0
+
+
+@dataclass
+class Cell:
+    """`seen` are the (position, token) that it was computed from, its own last."""
+
+    position: int
+    token: int
+    seqs: set[int]
+    seen: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass
+class FakeLlama:
+    """llama.cpp's memory, cell by cell, and in place of a model a rule for the next token."""
+
+    n_cells: int
+    window: int
+    cells: list[Cell] = field(default_factory=list)
+    looks: int | None = None
+    """Decodes and looks at whether the work is void that are left until it is; None: it never is."""
+    first_spare_sequence = 4
+    spare_sequences = 12
+    can_shift = True
+    n_threads = 1
+    end_ids = frozenset({END})
+
+    def __post_init__(self):
+        special = SpecialIds(END, PREFIX, MIDDLE, SUFFIX)
+        self.info = ModelInfo("fake", "", "", "", 0, 0, 20, 1000, self.n_cells, self.window, special, (END,))
+        self.sampled = {}
+
+    def of(self, seq, p0=0, p1=-1):
+        return [c for c in self.cells if seq in c.seqs and c.position >= p0 and (p1 < 0 or c.position < p1)]
+
+    def seq_rm(self, seq, p0, p1):
+        for cell in self.of(seq, p0, p1):
+            cell.seqs.remove(seq)
+        self.cells = [cell for cell in self.cells if cell.seqs]
+
+    def seq_cp(self, source, target, p0, p1):
+        for cell in self.of(source, p0, p1):
+            cell.seqs.add(target)
+
+    def seq_add(self, seq, p0, p1, delta):
+        for cell in self.of(seq, p0, p1):
+            cell.position += delta
+
+    def seq_pos_max(self, seq):
+        return max((cell.position for cell in self.of(seq)), default=-1)
+
+    def is_void(self):
+        if self.looks:
+            self.looks -= 1
+        return self.looks == 0
+
+    def decode(self, ids, position, outputs=0, seq=0):
+        self.decode_each([(token, position + i, seq) for i, token in enumerate(ids)])
+
+    def decode_each(self, entries):
+        assert len(self.cells) + len(entries) <= self.n_cells, "no cells are left"
+        assert len({seq for _, _, seq in entries}) in (1, len(entries))
+        for token, position, seq in entries:
+            assert self.seq_pos_max(seq) in (-1, position - 1), "llama.cpp refuses a gap"
+            self.cells.append(Cell(position, token, {seq}))
+            self.cells[-1].seen = tuple(sorted((each.position, each.token) for each in self.of(seq)))
+        self.outputs = [cell.seen for cell in self.cells[-len(entries) :]]
+        if self.is_void():
+            for _, position, seq in entries:
+                self.seq_rm(seq, position, -1)
+            raise DecodeAborted
+
+    def sampler(self, sampling, history, alternative):
+        return FakeSampler(self, alternative)
+
+    def piece(self, token):
+        return b"x"
+
+    def use_threads(self, count):
+        pass
+
+
+@dataclass
+class FakeSampler:
+    llama: FakeLlama
+    alternative: int
+
+    def sample(self, index):
+        """From the last two tokens, so that what was said is said again and drafts are right. Keeps what it saw."""
+        seen = self.llama.outputs[index]
+        self.llama.sampled.setdefault(self.alternative, []).append(seen)
+        number = crc32(bytes([self.alternative, *(token for _, token in seen[-2:])]))
+        return END if number % 19 == 0 else 10 + number % 6
+
+    def close(self):
+        pass
+
+
+class EveryDraftPays:
+    def timed(self, size, seconds):
+        pass
+
+    def observed(self, matched, right):
+        pass
+
+    def batch(self, matched, available, largest):
+        return min(available + 1, largest)
+
+
+tokens = st.lists(st.integers(10, 15), max_size=4)
+lines = st.lists(st.integers(10, 15), min_size=8, max_size=16)
+looks = st.one_of(st.none(), st.integers(1, 12))
+
+
+class Requests(RuleBasedStateMachine):
+    """Someone types, deletes, moves and jumps in a text, asks for completions, and changes their mind."""
+
+    saved = ()
+
+    @initialize(
+        sizes=st.sampled_from([(0, 44), (0, 64), (12, 16), (12, 33), (12, 64), (48, 52), (48, 64), (48, 96)]),
+        before=lines,
+        after=lines,
+    )
+    def start(self, sizes, before, after):
+        self.window, n_cells = sizes
+        self.before, self.after = tuple(before), tuple(after)
+        self.llama = FakeLlama(n_cells, self.window)
+        self.generator = Generator(self.llama)
+        self.generator.payoff = EveryDraftPays()
+
+    @property
+    def ids(self):
+        return (PREFIX, SUFFIX, *self.after[:16], MIDDLE, *self.before[-16:])
+
+    @rule(typed=tokens)
+    def types(self, typed):
+        self.before = (*self.before, *typed)
+
+    @rule(count=st.integers(1, 6))
+    def deletes(self, count):
+        self.before = self.before[:-count]
+
+    @rule(count=st.integers(1, 4))
+    def moves_up(self, count):
+        self.before, self.after = self.before[:-count], self.before[-count:] + self.after
+
+    @rule(count=st.integers(1, 4))
+    def moves_down(self, count):
+        self.before, self.after = self.before + self.after[:count], self.after[count:]
+
+    @rule(before=lines, after=lines)
+    def opens_another_file(self, before, after):
+        self.before, self.after = tuple(before), tuple(after)
+
+    @rule(looks=looks)
+    def reads_ahead(self, looks):
+        self.llama.looks = looks
+        self.generator.warm(self.ids, self.llama.is_void)
+        self.llama.looks = None
+        if looks is None:
+            assert self.generator.reusable(self.ids, exact=True) == len(self.ids) - 1
+
+    @rule(looks=looks, max_tokens=st.integers(1, 12), alternatives=st.sampled_from([1, 1, 2, 5]), drafts=st.booleans())
+    def asks(self, looks, max_tokens, alternatives, drafts):
+        ids = self.ids
+        reusable = self.generator.reusable(ids)
+        self.llama.looks, self.llama.sampled = looks, {}
+        request = Request(ids, max_tokens, alternatives=alternatives, drafts=drafts)
+        events = list(self.generator.generate(request, 0.0, self.llama.is_void))
+        self.llama.looks = None
+        assert events[-1][1][1]["tokens_reused"] == reusable
+        lanes = [[v[0] for kind, v in events if kind == "token" and v[3] == i] for i in range(alternatives)]
+        for lane, said in enumerate(lanes):
+            for i, seen in enumerate(self.llama.sampled.get(lane, ())):
+                assert seen == self.visible((*ids, *said[:i]))
+        if looks is None:
+            ended = {value[0]: value[1] for kind, value in events if kind == "ended"}
+            for lane, said in enumerate(lanes):
+                reason = ended[lane] if alternatives > 1 else events[-1][1][0]
+                room = max_tokens if self.window else min(max_tokens, self.llama.n_cells - len(ids))
+                assert len(said) == room if reason == "length" else reason == "end"
+
+    @rule(index=st.integers(0, 1))
+    def saves(self, index):
+        slot = self.generator.cache.slots[index]
+        if slot.exact == len(slot.ids) > 0:
+            cells = [(c.position, c.token, c.seen) for c in self.llama.of(slot.live)]
+            self.saved = (slot.ids, slot.first, cells)
+
+    @precondition(lambda self: self.saved)
+    @rule(is_damaged=st.booleans())
+    def restores(self, is_damaged):
+        ids, first, cells = self.saved
+
+        def load(seq):
+            for position, token, seen in cells[: len(cells) // 2 if is_damaged else None]:
+                self.llama.cells.append(Cell(position, token, {seq}, seen))
+            return not is_damaged
+
+        assert self.generator.cache.restore(ids, first, load) is not is_damaged
+
+    def visible(self, ids):
+        """What the last of these ids has to be computed from."""
+        return tuple(enumerate(ids))[-self.window if self.window else 0 :]
+
+    @invariant()
+    def cells_are_right(self):
+        llama = self.llama
+        assert len(llama.cells) <= llama.n_cells
+        slots = self.generator.cache.slots
+        for slot in slots:
+            assert 0 <= slot.archived <= slot.first <= len(slot.ids) and slot.exact <= len(slot.ids)
+            live = {cell.position: cell for cell in llama.of(slot.live)}
+            kept = live | {cell.position: cell for cell in llama.of(slot.live + 1)}
+            assert sorted(cell.position for cell in llama.of(slot.live)) == list(range(slot.first, len(slot.ids)))
+            assert sorted(kept) == list(range(slot.archived, len(slot.ids)))
+            for position, cell in kept.items():
+                assert cell.token == slot.ids[position]
+                if position < slot.exact:
+                    assert cell.seen == self.visible(slot.ids[: position + 1])
+        used = {seq for slot in slots for seq in (slot.live, slot.live + 1)}
+        assert all(cell.seqs <= used for cell in llama.cells), "an alternative or a move left its cells behind"
+
+
+def test_cells_are_right_whatever_is_asked(monkeypatch):
+    """With the measures of the real thing made small, so that every limit is met often."""
+    for module, name, value in [
+        (generate, "READ_SLICE", 4),
+        (generate, "FIRST_AHEAD_SLICE", 2),
+        (generate, "MEASURED_TOKENS", 2),
+        (cache, "LARGEST_DROP", 6),
+        (cache, "SPLICE_SAVES", 3),
+        (cache, "EXACT_IS_WORTH", 2),
+    ]:
+        monkeypatch.setattr(module, name, value)
+    run_state_machine_as_test(Requests, settings=settings(max_examples=150, stateful_step_count=30, deadline=None))
+
+
+class Interrupting(tuple):
+    """A prompt in the middle of whose comparison the other thread takes ids away."""
+
+    def __len__(self):
+        self.slot.truncate(2)
+        return super().__len__()
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_estimate_while_the_slot_changes(exact):
+    """The reader thread of the worker asks what is held while the other one computes."""
+    llama = FakeLlama(n_cells=100, window=0)
+    kv = KVCache(llama, 100, 0, n_slots=1)
+    slot = kv.take(range(10)).slot
+    slot.appended(range(10))
+    prompt = Interrupting(range(10))
+    prompt.slot = slot
+    assert 0 <= kv.reusable(prompt, exact=exact) < 10
+    assert list(slot.ids) == [0, 1]
