@@ -68,11 +68,11 @@ class Llama:
     def __init__(self, options: LoadOptions) -> None:
         path = Path(options.path)
         check_header(path)
-        _errors.clear()
         lib.llama_log_set(_log_callback, ctypes.c_void_p(0))
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
         params.n_gpu_layers = options.n_gpu_layers
+        _errors.clear()
         self._model = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
             raise self._load_error(path)
@@ -107,7 +107,10 @@ class Llama:
         # a byte into it answers "abort?" without entering Python, which would cost a lock a node.
         self._abort = ctypes.create_string_buffer(2)
         self._abort_check = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
-        lib.llama_set_abort_callback(self._context, self._abort_check, ctypes.addressof(self._abort))
+        self._abort_once_shifted = lib.ggml_abort_callback(self._is_abort_due)
+        self._is_shift_pending = False
+        self._first_of_batch = (0, 0)
+        self._set_abort_check(self._abort_check)
         ftype = lib.llama_ftype_name(lib.llama_model_ftype(self._model))
         self.build = f"llama-cpp-python {version('llama-cpp-python')}"
         self.info = ModelInfo(
@@ -136,6 +139,7 @@ class Llama:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = options.n_threads
         params.no_perf = True
+        _errors.clear()
         context = lib.llama_init_from_model(self._model, params)
         if not context:
             raise LocalcoderError(
@@ -152,6 +156,7 @@ class Llama:
         for i, lora in enumerate(loras):
             if not Path(lora.path).is_file():
                 raise LocalcoderError(f"There is no adapter file {lora.path}.", "Check the path.", exit_code=2)
+            _errors.clear()
             adapters[i] = lib.llama_adapter_lora_init(self._model, lora.path.encode())
             if not adapters[i]:
                 raise LocalcoderError(
@@ -163,7 +168,7 @@ class Llama:
         lib.llama_set_adapters_lora(self._context, adapters, len(loras), scales)
 
     def _last_error(self) -> str:
-        """The first error is the cause; those that follow only pass it on."""
+        """Of the call that failed: its first error is the cause, those that follow only pass it on."""
         line = _errors[0] if _errors else "no reason given"
         return line.split(": ", 1)[-1] if line.startswith(("llama_", "gguf_")) else line
 
@@ -214,6 +219,7 @@ class Llama:
     def seq_add(self, seq: int, p0: int, p1: int, delta: int) -> None:
         """Shift positions. Their keys are rotated before the next batch is computed."""
         lib.llama_memory_seq_add(self._memory, seq, p0, p1, delta)
+        self._is_shift_pending = True
 
     def seq_pos_max(self, seq: int) -> int:
         return lib.llama_memory_seq_pos_max(self._memory, seq)
@@ -239,6 +245,17 @@ class Llama:
     def clear_abort(self) -> None:
         self._abort[0] = b"\0"
 
+    def _set_abort_check(self, check: Any) -> None:
+        lib.llama_set_abort_callback(self._context, check, ctypes.addressof(self._abort))
+
+    def _is_abort_due(self, _: object) -> bool:
+        """No abort while keys are rotated: the next batch would rotate those that were done a second time.
+
+        A batch's own cells are in the memory from the moment on when the rotation is over.
+        """
+        seq, position = self._first_of_batch
+        return bool(self._abort.value) and self.seq_pos_max(seq) >= position
+
     def decode(self, ids: Sequence[int], position: int, outputs: int = 0, seq: int = 0) -> None:
         """Compute a batch whose first token stands at `position`; the last `outputs` tokens get logits.
 
@@ -255,9 +272,21 @@ class Llama:
         self._run(batch)
 
     def _run(self, batch: Any) -> None:
+        _errors.clear()
+        if self._is_shift_pending:
+            self._first_of_batch = (batch.seq_id[0][0], batch.pos[0])
+            self._set_abort_check(self._abort_once_shifted)
         status = lib.llama_decode(self._context, batch)
+        if self._is_shift_pending:
+            self._set_abort_check(self._abort_check)
+            self._is_shift_pending = status < 0
         if status == 2:
             raise DecodeAborted
+        if status == 1:
+            raise LocalcoderError(
+                f"The context of {self.n_cells} tokens is full: no room for {batch.n_tokens} more.",
+                "Shorten the prompt, or ask for less.",
+            )
         if status != 0:
             raise LocalcoderError(
                 f"llama.cpp could not decode a batch (status {status}: {self._last_error()}).",
@@ -352,6 +381,8 @@ def _links(sampling: Sampling, n_vocab: int) -> Iterator[int]:
 
 
 _errors: list[str] = []
+"""The first errors of the last call that can fail; who makes one clears them."""
+_MOST_ERRORS = 8
 
 
 @lib.llama_log_callback
@@ -360,7 +391,7 @@ def _log_callback(level: int, text: bytes, _: object) -> None:
     if level in (_LOG_WARN, _LOG_ERROR):
         line = text.decode("utf-8", "replace")
         sys.stderr.write(line)
-        if level == _LOG_ERROR:
+        if level == _LOG_ERROR and len(_errors) < _MOST_ERRORS:
             _errors.append(line.strip())
 
 
