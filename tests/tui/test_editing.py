@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from textual.events import Paste
+import pytest
+from textual.events import Key, Paste
 
 from localcoder.errors import LocalcoderError
+from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine, Choose
@@ -271,3 +273,48 @@ async def test_a_mistake_of_the_program_s_own_does_not_close_it() -> None:
         await until(pilot, lambda: "RuntimeError: a bug" in screen_text(app))
         await pilot.press("f5")
         await until(pilot, lambda: ghost_text(app) == "answer")
+
+
+async def test_asking_again_over_a_suggestion_gives_a_new_one() -> None:
+    engine = FakeEngine(["first", "second"], token_s=0.02)
+    app = make_app(engine, "\n")
+    async with app.run_test() as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "first" and "tok/s" in screen_text(app))
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == "second" and "tok/s" in screen_text(app))
+        assert engine.cancelled == 0
+
+
+async def test_asking_right_behind_a_key_is_not_ended_by_that_key() -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine, "\n")
+    async with app.run_test() as pilot:
+        edit_screen(app)._completing.is_automatic = False
+        edit_screen(app).editor.post_message(Key("x", "x"))
+        edit_screen(app).action_complete()
+        await until(pilot, lambda: ghost_text(app) == "answer")
+        assert edit_screen(app).editor.text == "x\n"
+
+
+@pytest.mark.parametrize(("size", "lines"), [((120, 40), 27), ((80, 30), 25)], ids=lambda value: str(value))
+async def test_a_suggestion_that_no_longer_fits_and_a_resize(size: tuple[int, int], lines: int) -> None:
+    answer = "\n".join(f"answer {number}" for number in range(5 if lines == 25 else 20))
+    app = LocalcoderApp(
+        lambda model: FakeEngine([answer]),
+        [Opened(TextFile("line\n" * (lines - 1) + "end"))],
+        chosen=Settings(mode="free", automatic=False),
+    )
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("f5")
+        await until(pilot, lambda: ghost_text(app) == answer)
+        editor = edit_screen(app).editor
+        assert editor.virtual_size.height == lines + answer.count("\n") > editor.size.height
+        for width in (size[0] - 2, size[0]):
+            await pilot.resize_terminal(width, size[1])
+            await pilot.pause()
+            assert editor.show_vertical_scrollbar and "answer 4" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not editor.show_vertical_scrollbar
+        assert editor.virtual_size.height == lines

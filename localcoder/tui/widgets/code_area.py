@@ -14,7 +14,7 @@ from textual.cache import LRUCache
 from textual.document._document import Location
 from textual.document._document_navigator import DocumentNavigator
 from textual.expand_tabs import expand_text_tabs_from_widths
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widgets import TextArea
 
@@ -118,6 +118,19 @@ class CodeArea(TextArea):
         self._wrapped_as = wrapped_as
         self._strips.clear()
         super()._rewrap_and_refresh_virtual_size()
+
+    def _refresh_size(self) -> None:
+        # Once with the whole size: the scrollbar that comes or goes with it wraps the text anew and ends up here again.
+        self.virtual_size = self._text_size()
+        self._refresh_scrollbars()
+
+    def _text_size(self) -> Size:
+        """Cells of all that can be scrolled to; no width where long lines are wrapped."""
+        if self.soft_wrap:
+            return Size(0, self.row_count())
+        width, height = self.document.get_size(self.indent_width)
+        # One cell more for the cursor at the end of the widest line.
+        return Size(width + self.gutter_width + 1, height)
 
     def _build_highlight_map(self) -> None:
         """Rows are cached by what they show, so an edit makes none of them stale."""

@@ -74,14 +74,14 @@ class GhostArea(CodeArea):
         self._block = None
         super()._rewrap_and_refresh_virtual_size()
 
-    def _refresh_size(self) -> None:
-        super()._refresh_size()
-        if block := self._ghost_block() if self.is_mounted else None:
-            width, height = self.virtual_size
-            if not self.soft_wrap:
-                width = max(width, self.gutter_width + 1 + max(row.cell_len for row in block.rows))
-            self.virtual_size = Size(width, height + block.extra)
-            self._refresh_scrollbars()
+    def _text_size(self) -> Size:
+        width, height = super()._text_size()
+        block = self._ghost_block() if self.is_mounted else None
+        if block is None:
+            return Size(width, height)
+        if not self.soft_wrap:
+            width = max(width, self.gutter_width + 1 + max(row.cell_len for row in block.rows))
+        return Size(width, height + block.extra)
 
     def render_line(self, y: int) -> Strip:
         block = self._ghost_block()
