@@ -76,7 +76,8 @@ class Completing:
     def ask(self, editor: Editor) -> None:
         """Complete at the cursor, now. Ends what runs."""
         self.stop()
-        editor.clear_ghost()
+        # Not `clear_ghost`: word of a ghost that is gone ends what runs, and would end this.
+        editor.put_ghost(None)
         self._found = []
         self._place = (editor, editor.snapshot())
         self._start(self._complete(editor, self._place[1], self.options.sampling))

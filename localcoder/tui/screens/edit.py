@@ -140,6 +140,10 @@ class EditScreen(FileActions):
         self._show_file()
         self.keep_soon()
 
+    @on(Editor.Asked)
+    def _asked(self, event: Editor.Asked) -> None:
+        self._completing.ask(event.editor)
+
     @on(Editor.Pasted)
     def _pasted(self, event: Editor.Pasted) -> None:
         self._completing.read_ahead(event.editor)
@@ -209,8 +213,7 @@ class EditScreen(FileActions):
             self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
 
     def action_complete(self) -> None:
-        # Behind the keys that the editor has not seen yet.
-        self.editor.call_later(self._completing.ask, self.editor)
+        self.editor.ask()
 
     def action_alternative(self, step: int) -> None:
         self._completing.alternative(self.editor, step)

@@ -51,6 +51,16 @@ class Editor(GhostArea):
             return self.editor
 
     @dataclass
+    class Asked(Message):
+        """A completion is wanted. A message, so that it comes after what was said of the keys typed before it."""
+
+        editor: Editor
+
+        @property
+        def control(self) -> Editor:
+            return self.editor
+
+    @dataclass
     class Pasted(Message):
         """Text came from the clipboard, all at once."""
 
@@ -261,6 +271,10 @@ class Editor(GhostArea):
 
     def action_dismiss_ghost(self) -> None:
         self.call_later(self.clear_ghost)
+
+    def ask(self) -> None:
+        """Ask for a completion at the cursor."""
+        self.call_later(self.post_message, self.Asked(self))
 
     async def settled(self) -> None:
         """Wait until all keys that were typed so far are in the text."""
