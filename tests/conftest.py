@@ -1,7 +1,7 @@
 """What tests share: the bundled model, an engine on it, and the material that lies beside a developer's checkout."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,17 @@ import pytest_asyncio
 
 from localcoder import paths
 from localcoder.engine.local import LocalEngine
+from tests import own_directories
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """KV snapshots of earlier runs would make cold prompts warm."""
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+def _nothing_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Settings would change what is tested, and KV snapshots of earlier runs make cold prompts warm."""
+    with pytest.MonkeyPatch.context() as patch:
+        own_directories.use(tmp_path_factory.mktemp("home"), patch)
+        yield
 
 
 @pytest.fixture(scope="session")
