@@ -10,21 +10,14 @@ from localcoder.tui.widgets.editor import Editor
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """A file's identity at one time; None for a file that is not there."""
+class Conflict:
+    """Another program wrote the file, and the buffer has a text of its own.
 
-    modified_ns: int
-    size_bytes: int
+    `theirs` is what the file holds now; None when that is no text. `stopped_saving`: a save waits for the answer.
+    """
 
-    @staticmethod
-    def of(path: Path | None) -> Stamp | None:
-        if path is None:
-            return None
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return Stamp(status.st_mtime_ns, status.st_size)
+    theirs: TextFile | None
+    stopped_saving: bool = False
 
 
 class Buffer:
@@ -33,7 +26,11 @@ class Buffer:
     def __init__(self, content: TextFile, path: Path | None, *, editor_id: str) -> None:
         self.saved = content
         self.path = path
-        self.stamp = Stamp.of(path)
+        self.seen = content.stamp
+        """The file's stamp when it was last looked at."""
+        self.conflict: Conflict | None = None
+        self.is_only_here = False
+        """The file was deleted or overwritten: nothing of this text is in it."""
         self.editor = Editor(content.text, path=path, id=editor_id)
 
     @property
@@ -42,7 +39,7 @@ class Buffer:
 
     @property
     def is_modified(self) -> bool:
-        return self.editor.text != self.saved.text
+        return self.is_only_here or self.editor.text != self.saved.text
 
     @property
     def content(self) -> TextFile:
@@ -53,15 +50,10 @@ class Buffer:
         """Whether this buffer is for that file."""
         return self.path is not None and self.path.absolute() == path.absolute()
 
-    def was_saved(self, path: Path, content: TextFile) -> None:
+    def is_in(self, path: Path, content: TextFile) -> None:
+        """The file at `path` holds `content`, and this program knows it."""
         self.path = self.editor.path = path
         self.saved = content
-        self.stamp = Stamp.of(path)
-
-    def changed_on_disk(self) -> bool:
-        """Whether another program wrote or deleted the file since; asked once for each change."""
-        now = Stamp.of(self.path)
-        if now == self.stamp:
-            return False
-        self.stamp = now
-        return True
+        self.seen = content.stamp
+        self.conflict = None
+        self.is_only_here = False

@@ -68,6 +68,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("file.previous", "screen", "next_buffer(-1)", "ctrl+pageup,alt+p", "Previous buffer",
             "Shows the one before.", before_text=True),
     Command("file.save_as", "screen", "save_as", "f12", "Save as…", "Writes the buffer to another file."),
+    Command("file.changed", "screen", "answer_disk", "alt+d", "Changed by another program",
+            "Goes to the question about a file that was changed on the disk.", before_text=True),
     Command("edit.comment", "editor", "toggle_comment", "ctrl+slash,ctrl+underscore", "Comment lines",
             "Comments the selected lines out, or in again.", before_text=True),
     Command("edit.indent", "editor", "indent", "", "Indent lines", "Makes the selected lines one step deeper (Tab)."),
@@ -110,6 +112,9 @@ COMMANDS: tuple[Command, ...] = (
 )  # fmt: skip
 
 
+COMMANDS_BY_ID = {command.id: command for command in COMMANDS}
+
+
 def bindings(scope: Scope) -> Iterator[Binding]:
     """The key bindings of one scope, remappable by the command's id."""
     for command in COMMANDS:
@@ -136,10 +141,9 @@ def keys_of(command: Command, keymap: Mapping[str, str]) -> str:
 
 def check_keymap(keymap: Mapping[str, str]) -> None:
     """Raises LocalcoderError (exit code 2) for a key that is given to a command which does not exist."""
-    ids = [command.id for command in COMMANDS]
     for id in keymap:
-        if id not in ids:
-            near = difflib.get_close_matches(id, ids, 1)
+        if id not in COMMANDS_BY_ID:
+            near = difflib.get_close_matches(id, COMMANDS_BY_ID, 1)
             todo = f"Did you mean `{near[0]}`?" if near else "F1 in the app lists the commands' ids."
             raise LocalcoderError(f"keys: there is no command `{id}`.", todo, exit_code=2)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from localcoder.completion.document import document_from_bytes
 from localcoder.errors import LocalcoderError
@@ -14,11 +15,40 @@ _BOM = "\ufeff"
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """What the file system says of a file at one time. Another one means that the file was written since."""
+
+    inode: int
+    modified_ns: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """None when there is no such file."""
+        try:
+            return cls._of(path.stat())
+        except OSError:
+            return None
+
+    @classmethod
+    def of_open(cls, file: IO[bytes]) -> Stamp:
+        return cls._of(os.fstat(file.fileno()))
+
+    @classmethod
+    def _of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@dataclass(frozen=True)
 class TextFile:
-    """A file's text without its byte order mark, and whether it had one. Line endings are as in the file."""
+    """A file's text without its byte order mark, and whether it had one. Line endings are as in the file.
+
+    `stamp`: the file's when this was read or written; None for a text that is in no file.
+    """
 
     text: str
     has_bom: bool = False
+    stamp: Stamp | None = field(default=None, compare=False)
 
     def to_bytes(self) -> bytes:
         return ((_BOM if self.has_bom else "") + self.text).encode("utf-8")
@@ -32,7 +62,10 @@ def read_text_file(path: Path) -> TextFile:
     if path.is_dir():
         raise LocalcoderError(f"{path} is a directory.", "Give a file inside it.", exit_code=2)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # Before reading: what is written in between is then noticed as a change.
+            stamp = Stamp.of_open(file)
+            data = file.read()
     except FileNotFoundError:
         return TextFile("")
     except OSError as error:
@@ -40,13 +73,14 @@ def read_text_file(path: Path) -> TextFile:
             f"{path} cannot be read: {error.strerror}.", "Check the path and its permissions.", exit_code=2
         ) from None
     text = document_from_bytes(data, str(path), path).text
-    return TextFile(text.removeprefix(_BOM), text.startswith(_BOM))
+    return TextFile(text.removeprefix(_BOM), text.startswith(_BOM), stamp)
 
 
-def write_text_file(path: Path, content: TextFile) -> None:
+def write_text_file(path: Path, content: TextFile) -> TextFile:
     """Replace the file in one step: a reader, and a crash, see the old bytes or the new ones, never half of each.
 
-    Keeps the file's permissions, and follows symbolic links so that the link stays one. Raises LocalcoderError.
+    Keeps the file's permissions, and follows symbolic links so that the link stays one. Returns the content with the
+    stamp that the file has now. Raises LocalcoderError.
     """
     target = path.resolve()
     temporary = ""
@@ -58,8 +92,10 @@ def write_text_file(path: Path, content: TextFile) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            stamp = Stamp.of_open(file)
         Path(temporary).chmod(_default_mode() if mode is None else mode)
         Path(temporary).replace(target)
+        return replace(content, stamp=stamp)
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)

@@ -56,30 +56,6 @@ async def test_files_are_opened_beside_each_other_and_closed(two_files: tuple[Pa
         await until(pilot, lambda: screen.buffer.path == one)
 
 
-async def test_a_change_on_disk_is_asked_about(two_files: tuple[Path, Path]) -> None:
-    path = two_files[0]
-    app = make_app(FakeEngine(), "one\n", path)
-    async with app.run_test(notifications=True) as pilot:
-        screen = edit_screen(app)
-        path.write_text("changed outside\n")
-        screen.watch_files()
-        await until(pilot, lambda: isinstance(app.screen, Choose))
-        await pilot.press("enter")
-        await until(pilot, lambda: screen.editor.text == "changed outside\n")
-        assert not screen.is_modified
-        await pilot.press("x")
-        path.write_text("changed again\n")
-        screen.watch_files()
-        await until(pilot, lambda: isinstance(app.screen, Choose) and "your changes" in screen_text(app))
-        await pilot.press("enter")
-        await until(pilot, lambda: app.screen is screen)
-        assert screen.editor.text == "xchanged outside\n"
-        assert screen.is_modified
-        path.unlink()
-        screen.watch_files()
-        await until(pilot, lambda: "was deleted" in screen_text(app))
-
-
 def test_the_last_session_comes_back(two_files: tuple[Path, Path]) -> None:
     one, two = two_files
     session.finish(Session((SavedBuffer(str(one), None, 0, 2), SavedBuffer(str(two), None)), 1, "model"))

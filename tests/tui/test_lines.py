@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.tui.text.display import drawable
-from localcoder.tui.text.lines import LineDocument, has_mixed_newlines, newline_of
+from localcoder.tui.text.lines import LineDocument, difference, has_mixed_newlines, newline_of, row_after
 
 _TEXTS = st.text(st.sampled_from("ab\n\r\t\f\x1c\x85\u2028界"), max_size=40)
 
@@ -61,3 +61,31 @@ def test_the_width_follows_edits() -> None:
 
 def test_undrawable_characters_become_one_visible_cell_each() -> None:
     assert drawable("a\x1b[31mb\u202e\tc") == "a␛[31mb�\tc"
+
+
+@given(_TEXTS, _TEXTS)
+def test_a_difference_makes_one_text_of_the_other(before: str, after: str) -> None:
+    start, end, text = difference(before, after)
+    assert before[:start] + text + before[end:] == after
+    assert before[start - 1 : start + 1] != "\r\n" or start == 0
+    assert before[end - 1 : end + 1] != "\r\n" or end == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("abc", "abc", (3, 3, "")),
+        ("ab", "aab", (1, 1, "a")),
+        ("one\ntwo\n", "one\nmore\ntwo\n", (4, 4, "more\n")),
+        ("a\r\nb", "a\nb", (1, 3, "\n")),
+    ],
+)
+def test_a_difference_is_small(before: str, after: str, change: tuple[int, int, str]) -> None:
+    assert difference(before, after) == change
+
+
+def test_a_line_is_found_again_between_changes() -> None:
+    before = list("abcdefgh")
+    assert [row_after(before, list("xxabcYefgh"), row) for row in range(8)] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert [row_after(before, list("bch"), row) for row in range(8)] == [0, 0, 1, 2, 2, 2, 2, 2]
+    assert row_after(["a"], [""], 0) == 0

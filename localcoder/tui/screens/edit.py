@@ -23,8 +23,9 @@ from localcoder.power import LOOK_S
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
 from localcoder.tui.buffer import Buffer
-from localcoder.tui.commands import bindings
+from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
 from localcoder.tui.completing import Completing
+from localcoder.tui.disk_watch import DiskWatch
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.ask import AskLine, PickOne
 from localcoder.tui.screens.compare import CompareScreen
@@ -34,6 +35,7 @@ from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.searching import Searching
 from localcoder.tui.start import Opened
 from localcoder.tui.status import Status
+from localcoder.tui.widgets.disk_bar import DiskBar
 from localcoder.tui.widgets.editor import Editor
 from localcoder.tui.widgets.find_bar import FindBar
 from localcoder.tui.widgets.status_line import StatusLine
@@ -65,6 +67,7 @@ class EditScreen(FileActions):
         with ContentSwitcher(initial=front.editor.id):
             yield from (buffer.editor for buffer in buffers)
         yield FindBar()
+        yield DiskBar(keys_of(COMMANDS_BY_ID["file.changed"], self.app.settings.keys))
         yield StatusLine()
         yield Footer(compact=True, show_command_palette=False)
 
@@ -88,12 +91,20 @@ class EditScreen(FileActions):
         )
         self._completing.is_automatic = self.app.settings.automatic
         self._searching = Searching(self.query_one(FindBar))
+        self.disk_watch = DiskWatch(
+            self,
+            self.query_one(DiskBar),
+            buffers=self.buffers,
+            front=lambda: self.buffer,
+            changed=self._show_file,
+            show_error=self.show_error,
+            save=lambda buffer: self.save(buffer, buffer.path),
+        )
         self._is_ready = True
         self._show_model()
         self._show_file()
         self._show_place()
         self.editor.focus()
-        self.start_watching()
         self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
             self.warn_about(buffer)
@@ -124,6 +135,7 @@ class EditScreen(FileActions):
         self._searching.end(self.editor)
         self._show_file()
         self._show_place()
+        self.disk_watch.show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # A key can come before everything is in its place.
@@ -137,6 +149,17 @@ class EditScreen(FileActions):
         if not self._is_ready:
             return
         self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
+        self._show_file()
+        self.keep_soon()
+
+    @on(Editor.Loaded)
+    def _loaded(self, event: Editor.Loaded) -> None:
+        if not self._is_ready:
+            return
+        if event.editor is self.editor:
+            self._completing.stop()
+            self._completing.read_ahead(event.editor)
+            self._show_place()
         self._show_file()
         self.keep_soon()
 
@@ -181,6 +204,15 @@ class EditScreen(FileActions):
         self._searching.end(self.editor)
         self.editor.focus()
 
+    @on(DiskBar.Answered)
+    def _disk_answered(self, event: DiskBar.Answered) -> None:
+        self.editor.focus()
+        self.run_worker(self.disk_watch.answered(event.answer), group="file", exclusive=True, exit_on_error=False)
+
+    @on(DiskBar.Left)
+    def _disk_left(self) -> None:
+        self.editor.focus()
+
     @on(Worker.StateChanged)
     def _worker_changed(self, event: Worker.StateChanged) -> None:
         """An error of this program itself must not close it: the text would go with it."""
@@ -200,6 +232,9 @@ class EditScreen(FileActions):
 
     def action_find_step(self, by: int) -> None:
         self._searching.step(self.editor, by)
+
+    def action_answer_disk(self) -> None:
+        self.query_one(DiskBar).answer_now()
 
     def action_toggle_wrap(self) -> None:
         self.editor.soft_wrap = not self.editor.soft_wrap

@@ -1,4 +1,4 @@
-"""What the edit screen does with files: open, save, close, notice changes on disk, keep the session."""
+"""What the edit screen does with files: open, save, close, keep the session."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from textual.worker import Worker, WorkerError
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
 from localcoder.tui.buffer import Buffer
+from localcoder.tui.disk_watch import DiskWatch
 from localcoder.tui.files import TextFile, read_text_file, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose, PickOne
 from localcoder.tui.session import SavedBuffer, Session
@@ -25,7 +26,6 @@ from localcoder.tui.text.lines import has_mixed_newlines
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
 
-_WATCH_S = 1.5
 _KEEP_S = 0.02
 """Keys of one burst are written together, and no more is lost when the process is killed."""
 _REST_PER_WRITE = 1.0
@@ -36,6 +36,7 @@ class FileActions(Screen[None]):
     """The buffers of a screen. The screen shows them in a ContentSwitcher, and says how in the methods below."""
 
     app: LocalcoderApp
+    disk_watch: DiskWatch
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,18 +168,18 @@ class FileActions(Screen[None]):
             if answer is None:
                 return False
             path = _path(answer)
-            if path != buffer.path and _exists(path):
+            if not buffer.is_of(path) and _exists(path):
                 question = f"{path} exists. Replace it?"
                 if await self.app.push_screen_wait(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
                     return False
         await buffer.editor.settled()
-        content = buffer.content
+        if buffer.is_of(path) and not self.disk_watch.may_write(buffer):
+            return False
         try:
-            write_text_file(path, content)
+            buffer.is_in(path, write_text_file(path, buffer.content))
         except LocalcoderError as error:
             self.show_error(error)
             return False
-        buffer.was_saved(path, content)
         session.remember_file(path)
         self.buffer_shown()
         self.keep_soon()
@@ -217,44 +218,6 @@ class FileActions(Screen[None]):
             )
         )
         return answer == "discard" or (answer == "save" and await self.save(buffer, buffer.path))
-
-    # --- Changes on disk
-
-    def start_watching(self) -> None:
-        self.set_interval(_WATCH_S, self.watch_files)
-
-    def watch_files(self) -> None:
-        """Ask what to do about each file that another program changed."""
-        for buffer in self.buffers:
-            if buffer.changed_on_disk():
-                self._ask_about(buffer)
-                return
-
-    @work(group="watch")
-    async def _ask_about(self, buffer: Buffer) -> None:
-        assert buffer.path is not None
-        if not _exists(buffer.path):
-            self.notify(f"{buffer.path} was deleted. Saving writes it again.", severity="warning", markup=False)
-            buffer.saved = TextFile("", buffer.saved.has_bom)
-            self.buffer_shown()
-            return
-        try:
-            content = read_text_file(buffer.path)
-        except LocalcoderError as error:
-            self.show_error(error)
-            return
-        if content == buffer.content:
-            buffer.saved = content
-            self.buffer_shown()
-            return
-        loses = "; your changes would be lost" if buffer.is_modified else ""
-        question = f"{buffer.name} was changed by another program{loses}."
-        answers = [("keep", "Keep mine"), ("load", "Load theirs")]
-        answer = await self.app.push_screen_wait(Choose(question, answers if loses else answers[::-1]))
-        buffer.saved = content
-        if answer == "load":
-            buffer.editor.load(content.text)
-        self.buffer_shown()
 
     # --- The session
 

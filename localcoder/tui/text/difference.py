@@ -1,14 +1,16 @@
-"""Two completions of one place, and where they differ."""
+"""Two texts, and where they differ: by words, or by lines."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from itertools import islice
 
 from rich.text import Text
 
 from localcoder.tui.text.display import drawable
 
+_STYLES = {"-": "red", "+": "green", "@": "dim"}
 _PIECES = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -29,6 +31,13 @@ def agreement(left: str, right: str) -> float:
     if left == right:
         return 1.0
     return difflib.SequenceMatcher(None, _PIECES.findall(left), _PIECES.findall(right), autojunk=False).ratio()
+
+
+def changed_lines(mine: str, theirs: str) -> list[Text]:
+    """The lines that only one of two texts has, marked `-` and `+`, with some lines around them."""
+    lines = difflib.unified_diff(mine.split("\n"), theirs.split("\n"), lineterm="")
+    # The first two name files.
+    return [Text(drawable(line), _STYLES.get(line[0], "")) for line in islice(lines, 2, None)]
 
 
 def _shown(pieces: list[str]) -> str:

@@ -12,6 +12,7 @@ from textual import events
 from textual.binding import BindingType
 from textual.document._document import EditResult, Selection
 from textual.document._edit import Edit
+from textual.geometry import Offset
 from textual.message import Message
 
 from localcoder.code.languages import language_of
@@ -20,6 +21,7 @@ from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.text import typing_aids
 from localcoder.tui.text.ghost import Ghost
+from localcoder.tui.text.lines import Rewrite, difference, newline_of, row_after
 from localcoder.tui.text.typing_aids import Typed
 from localcoder.tui.widgets.ghost_area import GhostArea
 
@@ -35,6 +37,16 @@ class Editor(GhostArea):
 
         editor: Editor
         followed_ghost: bool
+
+        @property
+        def control(self) -> Editor:
+            return self.editor
+
+    @dataclass
+    class Loaded(Message):
+        """Another text stands in place of the one that was edited here."""
+
+        editor: Editor
 
         @property
         def control(self) -> Editor:
@@ -74,6 +86,7 @@ class Editor(GhostArea):
 
     def __init__(self, text: str = "", *, path: Path | None = None, id: str | None = None) -> None:
         self._following_ghost = False
+        self._is_loading = False
         first_line = text[:200].partition("\n")[0]
         super().__init__(text, language_known=language_of(path, first_line), id=id)
         self.path = path
@@ -92,13 +105,35 @@ class Editor(GhostArea):
             self.indent_width = len(self._unit)
 
     def load(self, text: str) -> None:
-        """Another text in place of this one, as one step of undo; the cursor stays where it can."""
-        place = self.cursor_location
-        self.clear_ghost()
+        """Another text in place of this one, byte for byte, as one step of undo.
+
+        The cursor stays with its text, and on its row of the screen.
+        """
+        self.put_ghost(None)
+        newline = newline_of(text)
+        selection, height = self.selection, self._cursor_offset[1] - self.scroll_offset.y
+        lines = list(self.document.lines)
         self.history.checkpoint()
-        self.replace(text, self.document.start, self.document.end, maintain_selection_offset=False)
+        self._is_loading = True
+        try:
+            if newline == self.document.newline:
+                start, end, changed = difference(self.document.text, text)
+                place = self.document.location_of(start), self.document.location_of(end)
+                super().edit(Edit(changed, *place, False))
+            else:
+                super().edit(Rewrite(text, self.document.start, self.document.end, False, newline))
+            after = self.document.lines
+            self.selection = Selection(*((row_after(lines, after, row), column) for row, column in selection))
+            self._recompute_cursor_offset()
+        finally:
+            self._is_loading = False
         self.history.checkpoint()
-        self.move_cursor(self.clamp_visitable(place))
+        if self.is_mounted:
+            self.scroll_to(y=self._cursor_offset[1] - height, animate=False, force=True, immediate=True)
+        self.post_message(self.Loaded(self))
+
+    def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
+        return Offset() if self._is_loading else super().scroll_cursor_visible(center, animate)
 
     def snapshot(self) -> Document:
         """The text and the cursor as they are now."""
