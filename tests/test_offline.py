@@ -77,22 +77,26 @@ def test_a_completion_without_any_network(without_network):
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
 
-def test_the_whole_app_without_any_network(without_network, tmp_path, monkeypatch):
+def test_the_whole_app_without_any_network(without_network, tmp_path):
     file = tmp_path / "x.py"
-    file.write_text("import os\n\n\ndef read(path):\n    with open(path")
-    for name in ("STATE", "CONFIG", "DATA"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
+    text = "import os\n\n\ndef read(path):\n    with open(path"
+    file.write_text(text)
     terminal = Terminal([str(file)], wrapper=tuple(without_network))
+    end, ask, models, escape, save, quit_ = "\x1b[1;5F", "\0", "\x1bOQ", "\x1b", "\x13", "\x11"
     try:
-        terminal.until("x.py")
-        terminal.send("\x1b[F ")
-        terminal.until("nano", 30)
-        terminal.send("\x1bOQ")
+        terminal.until("with open(path")
+        terminal.send(end)
+        terminal.send(ask)
+        terminal.until("tok/s", 30)
+        terminal.send("\t" + save)
+        terminal.until("Saved")
+        assert len(file.read_text()) > len(text)
+        terminal.send(models)
         terminal.until("starcoder2:3b")
-        terminal.send("\x1b")
-        terminal.pump(1)
-        terminal.send("\x11")
-        terminal.pump(2)
+        terminal.send(escape)
+        terminal.until("with open(path")
+        terminal.send(quit_)
+        assert terminal.ended() == 0
     finally:
         terminal.child.close(force=True)
 

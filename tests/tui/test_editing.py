@@ -318,3 +318,21 @@ async def test_a_suggestion_that_no_longer_fits_and_a_resize(size: tuple[int, in
         await pilot.pause()
         assert not editor.show_vertical_scrollbar
         assert editor.virtual_size.height == lines
+
+
+async def test_commands_come_behind_the_keys_typed_before_them(tmp_path: Path) -> None:
+    path = tmp_path / "file.py"
+    engine = FakeEngine(["answer"])
+    app = make_app(engine, "ab\ncd", path)
+    async with app.run_test() as pilot:
+        screen = edit_screen(app)
+        screen._completing.is_automatic = False
+        # As a terminal sends them that has several ready at once.
+        for key in ("x", "right", "ctrl+z", "right", "f5"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: ghost_text(app) == "answer")
+        assert (screen.editor.text, screen.editor.cursor_location) == ("ab\ncd", (0, 1))
+        for key in ("y", "ctrl+z", "ctrl+s"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, path.exists)
+        assert path.read_text() == "ab\ncd"

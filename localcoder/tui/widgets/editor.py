@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -291,31 +292,38 @@ class Editor(GhostArea):
             self.put_ghost(None)
             self.post_message(self.GhostGone(self))
 
-    # Keys that go to a command before the text are seen by the app before the editor has seen the keys typed just
-    # before them; so these commands queue up behind those.
-
     def action_accept_ghost(self) -> None:
         """Take the whole ghost into the text, as one step of undo."""
-        self.call_later(lambda: self._accept(self._ghost.text if self._ghost else ""))
+        self._after_keys(lambda: self._accept(self._ghost.text if self._ghost else ""))
 
     def action_accept_ghost_word(self) -> None:
-        self.call_later(lambda: self._accept(self._ghost.next_word() if self._ghost else ""))
+        self._after_keys(lambda: self._accept(self._ghost.next_word() if self._ghost else ""))
 
     def action_accept_ghost_line(self) -> None:
-        self.call_later(lambda: self._accept(self._ghost.next_line() if self._ghost else ""))
+        self._after_keys(lambda: self._accept(self._ghost.next_line() if self._ghost else ""))
 
     def action_dismiss_ghost(self) -> None:
-        self.call_later(self.clear_ghost)
+        self._after_keys(self.clear_ghost)
 
     def ask(self) -> None:
         """Ask for a completion at the cursor."""
-        self.call_later(self.post_message, self.Asked(self))
+        self._after_keys(lambda: self.post_message(self.Asked(self)))
 
     async def settled(self) -> None:
         """Wait until all keys that were typed so far are in the text."""
         done = asyncio.Event()
-        self.call_later(done.set)
+        self._after_keys(done.set)
         await done.wait()
+
+    def _after_keys(self, callback: Callable[[], object]) -> None:
+        """Call when the keys that were typed so far have done what they do.
+
+        The app sees the keys of a command at once, when those typed just before are still on their way: to the editor, and
+        those that the editor has no text for, as Undo and the arrows, from there up to the app.
+        """
+        for node in reversed(self.ancestors_with_self):
+            callback = partial(node.call_later, callback)
+        callback()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _GHOST_ACTIONS:
