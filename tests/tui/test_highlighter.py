@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from localcoder.tui.text.highlighter import Highlighter, load_grammar
 from localcoder.code.languages import LANGUAGES, Language, by_name, language_of
+from localcoder.tui.text.highlighter import Highlighter, load_grammar
 from localcoder.tui.text.lines import LineDocument
 
 SAMPLES = {

@@ -22,6 +22,7 @@ from localcoder.models.fit import gigabytes
 from localcoder.power import LOOK_S
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
+from localcoder.tui.autosave import Autosave
 from localcoder.tui.buffer import Buffer
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
 from localcoder.tui.completing import Completing
@@ -91,6 +92,9 @@ class EditScreen(FileActions):
         )
         self._completing.is_automatic = self.app.settings.automatic
         self._searching = Searching(self.query_one(FindBar))
+        self.autosave = Autosave(
+            self, buffers=self.buffers, front=lambda: self.buffer, model=lambda: self.app.engines.model
+        )
         self.disk_watch = DiskWatch(
             self,
             self.query_one(DiskBar),
@@ -108,7 +112,7 @@ class EditScreen(FileActions):
         self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
             self.warn_about(buffer)
-        self.keep_soon()
+        self.autosave.soon()
         begin = self._completing.ask if self._ask_at_once else self._completing.read_ahead
         self.call_after_refresh(begin, self.editor)
 
@@ -150,7 +154,7 @@ class EditScreen(FileActions):
             return
         self._completing.edited(event.editor, followed_ghost=event.followed_ghost)
         self._show_file()
-        self.keep_soon()
+        self.autosave.soon()
 
     @on(Editor.Loaded)
     def _loaded(self, event: Editor.Loaded) -> None:
@@ -161,7 +165,7 @@ class EditScreen(FileActions):
             self._completing.read_ahead(event.editor)
             self._show_place()
         self._show_file()
-        self.keep_soon()
+        self.autosave.soon()
 
     @on(Editor.Asked)
     def _asked(self, event: Editor.Asked) -> None:

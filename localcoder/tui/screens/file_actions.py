@@ -1,50 +1,39 @@
-"""What the edit screen does with files: open, save, close, keep the session."""
+"""What the edit screen does with files: open, save, close."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from abc import abstractmethod
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
-from textual.worker import Worker, WorkerError
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
+from localcoder.tui.autosave import Autosave
 from localcoder.tui.buffer import Buffer
 from localcoder.tui.disk_watch import DiskWatch
 from localcoder.tui.files import TextFile, read_text_file, write_text_file
 from localcoder.tui.screens.ask import AskLine, Choose, PickOne
-from localcoder.tui.session import SavedBuffer, Session
 from localcoder.tui.text.lines import has_mixed_newlines
 
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
-
-_KEEP_S = 0.02
-"""Keys of one burst are written together, and no more is lost when the process is killed."""
-_REST_PER_WRITE = 1.0
-"""Seconds of rest for each second that a write took: a large buffer or a slow disk is not busy all the time."""
 
 
 class FileActions(Screen[None]):
     """The buffers of a screen. The screen shows them in a ContentSwitcher, and says how in the methods below."""
 
     app: LocalcoderApp
+    autosave: Autosave
     disk_watch: DiskWatch
 
     def __init__(self) -> None:
         super().__init__()
         self.buffers: list[Buffer] = []
         self._numbers = iter(range(1_000_000))
-        self._keeper: Worker[None] | None = None
-        self._keep_again = False
-        self._is_leaving = False
 
     # --- What the screen provides
 
@@ -145,7 +134,7 @@ class FileActions(Screen[None]):
         self.buffers.remove(buffer)
         await buffer.editor.remove()
         self.buffer_shown()
-        self.keep_soon()
+        self.autosave.soon()
 
     @work(group="file", exclusive=True)
     async def leave(self) -> None:
@@ -153,12 +142,7 @@ class FileActions(Screen[None]):
         for buffer in self.buffers:
             if not await self._may_lose(buffer, "quit"):
                 return
-        # What is still being written would else come back as something lost.
-        self._is_leaving, self._keep_again = True, False
-        if self._keeper is not None:
-            with suppress(WorkerError):
-                await self._keeper.wait()
-        session.finish(self._session(with_text=False))
+        await self.autosave.finish()
         self.app.exit()
 
     async def save(self, buffer: Buffer, path: Path | None) -> bool:
@@ -182,7 +166,7 @@ class FileActions(Screen[None]):
             return False
         session.remember_file(path)
         self.buffer_shown()
-        self.keep_soon()
+        self.autosave.soon()
         self.notify(f"Saved {path}.", timeout=3, markup=False)
         return True
 
@@ -218,41 +202,6 @@ class FileActions(Screen[None]):
             )
         )
         return answer == "discard" or (answer == "save" and await self.save(buffer, buffer.path))
-
-    # --- The session
-
-    def keep_soon(self) -> None:
-        """Keep what is open on disk, a moment from now: text that was typed survives whatever happens then."""
-        if self._is_leaving:
-            return
-        self._keep_again = True
-        if self._keeper is None or self._keeper.is_finished:
-            self._keeper = self.run_worker(self._keep(), group="session", exit_on_error=False)
-
-    async def _keep(self) -> None:
-        # One write at a time: two could end in the other order, and the older text would stay.
-        rest_s = _KEEP_S
-        while self._keep_again and not self._is_leaving:
-            await asyncio.sleep(rest_s)
-            self._keep_again = False
-            start = time.monotonic()
-            await asyncio.to_thread(_write_session, self._session(with_text=True))
-            rest_s = max(_KEEP_S, (time.monotonic() - start) * _REST_PER_WRITE)
-
-    def _session(self, *, with_text: bool) -> Session:
-        saved = []
-        for buffer in self.buffers:
-            row, column = buffer.editor.cursor_location
-            text = buffer.editor.text if with_text and buffer.is_modified else None
-            if text is not None or buffer.path is not None:
-                path = str(buffer.path.absolute()) if buffer.path else None
-                saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom))
-        return Session(tuple(saved), self.buffers.index(self.buffer), self.app.engines.model)
-
-
-def _write_session(state: Session) -> None:
-    session.keep(state)
-    session.forget_taken()
 
 
 def _path(answer: str) -> Path:

@@ -318,8 +318,8 @@ class Editor(GhostArea):
     def _after_keys(self, callback: Callable[[], object]) -> None:
         """Call when the keys that were typed so far have done what they do.
 
-        The app sees the keys of a command at once, when those typed just before are still on their way: to the editor, and
-        those that the editor has no text for, as Undo and the arrows, from there up to the app.
+        The app sees the keys of a command at once, while those typed just before are still on their way: to the editor,
+        and, where they are no text but Undo or an arrow, from there up to the app.
         """
         for node in reversed(self.ancestors_with_self):
             callback = partial(node.call_later, callback)
