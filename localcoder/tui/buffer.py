@@ -13,7 +13,7 @@ from localcoder.tui.widgets.editor import Editor
 class Conflict:
     """Another program wrote the file, and the buffer has a text of its own.
 
-    `theirs` is what the file holds now; None when that is no text. `stopped_saving`: a save waits for the answer.
+    `theirs` is what the file holds now; None when it cannot be read. `stopped_saving`: a save waits for the answer.
     """
 
     theirs: TextFile | None
@@ -50,8 +50,8 @@ class Buffer:
         """Whether this buffer is for that file."""
         return self.path is not None and self.path.absolute() == path.absolute()
 
-    def is_in(self, path: Path, content: TextFile) -> None:
-        """The file at `path` holds `content`, and this program knows it."""
+    def set_saved(self, path: Path, content: TextFile) -> None:
+        """The file at `path` holds `content`: it was written, or read anew."""
         self.path = self.editor.path = path
         self.saved = content
         self.seen = content.stamp

@@ -79,7 +79,7 @@ class DiskWatch:
         if conflict is None:
             self._bar.close()
             return
-        what = "changed on disk" if conflict.theirs else "is no text any more"
+        what = "changed on disk" if conflict.theirs else "can no longer be read"
         self._bar.ask(f"{buffer.name} {what}", is_saving=conflict.stopped_saving, has_text=conflict.theirs is not None)
 
     async def answered(self, answer: Answer) -> None:
@@ -100,7 +100,7 @@ class DiskWatch:
     def _load(self, buffer: Buffer) -> None:
         if buffer.path is not None and buffer.conflict is not None and buffer.conflict.theirs is not None:
             theirs = buffer.conflict.theirs
-            buffer.is_in(buffer.path, theirs)
+            buffer.set_saved(buffer.path, theirs)
             buffer.editor.load(theirs.text)
             self._tell()
 
@@ -133,7 +133,7 @@ class DiskWatch:
             elif has_changes and theirs not in (buffer.saved, buffer.content):
                 buffer.conflict = Conflict(theirs, buffer.conflict is not None and buffer.conflict.stopped_saving)
             else:
-                buffer.is_in(buffer.path, theirs)
+                buffer.set_saved(buffer.path, theirs)
                 if not has_changes and buffer.editor.text != theirs.text:
                     buffer.editor.load(theirs.text)
         self._tell()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button
 
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
@@ -189,7 +188,7 @@ async def test_a_save_does_not_overwrite_what_was_not_looked_at_yet(path: Path) 
         await pilot.press("ctrl+s", "y")
         assert read(path) == "theirs\n"
         assert screen.editor.text == "xyone\n"
-        screen.query_one("#keep", Button).press()
+        await pilot.click("#keep")
         await until(pilot, lambda: read(path) == "xyone\n")
         await until(pilot, lambda: not screen.is_modified and not is_asking(app))
 
@@ -206,6 +205,26 @@ async def test_saving_and_leaving_does_not_overwrite_it_either(path: Path) -> No
             await until(pilot, lambda: is_asking(app) and app.screen is edit_screen(app))
             assert read(path) == f"theirs {key}\n"
         assert edit_screen(app).editor.text == "xxone\n"
+
+
+async def test_what_another_program_wrote_already_needs_no_question(path: Path) -> None:
+    app = opened(path)
+    async with app.run_test() as pilot:
+        screen = edit_screen(app)
+        await pilot.press("x")
+        write(path, "theirs\n")
+        await look(app, pilot)
+        await pilot.press("alt+d")
+        write(path, "xone\n")
+        await look(app, pilot)
+        assert not is_asking(app) and not screen.is_modified
+        await pilot.press("y")
+        assert screen.editor.text == "xyone\n", "the keys go to the text again"
+        write(path, "xyone\n")
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
 
 
 async def test_a_file_that_was_only_touched_is_saved_without_a_question(path: Path) -> None:
@@ -244,7 +263,7 @@ async def test_a_file_that_is_no_text_any_more_is_not_overwritten_unasked(path: 
     async with app.run_test(notifications=True) as pilot:
         write(path, "\udcff\x00")
         await look(app, pilot)
-        assert is_asking(app) and "no text any more" in screen_text(app)
+        assert is_asking(app) and "can no longer be read" in screen_text(app)
         await pilot.press("x", "ctrl+s")
         await until(pilot, lambda: "Not saved" in screen_text(app))
         assert read(path) == "\udcff\x00"

@@ -158,9 +158,9 @@ class FileActions(Screen[None]):
                     return False
         await buffer.editor.settled()
         if buffer.is_of(path) and not self.disk_watch.may_write(buffer):
-            return False
+            return not buffer.is_modified
         try:
-            buffer.is_in(path, write_text_file(path, buffer.content))
+            buffer.set_saved(path, write_text_file(path, buffer.content))
         except LocalcoderError as error:
             self.show_error(error)
             return False

@@ -55,6 +55,8 @@ class DiskBar(Horizontal):
         self.add_class("-open")
 
     def close(self) -> None:
+        if any(button.has_focus for button in self._buttons()):
+            self.action_leave()
         self.remove_class("-open")
 
     def answer_now(self) -> None:
