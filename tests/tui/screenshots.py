@@ -17,7 +17,7 @@ from localcoder.engine.local import LocalEngine
 from localcoder.models import store
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
-from localcoder.tui.files import read_text_file
+from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
 from tests.tui.driving import ghost_text, screen_text, until
 
@@ -25,7 +25,7 @@ _SIZE = (100, 30)
 
 
 async def _shoot(name: str, *keys: str) -> None:
-    sample = read_text_file(paths.assets_dir() / "samples" / "shelf.py")
+    sample = TextFile((paths.assets_dir() / "samples" / "shelf.py").read_text(encoding="utf-8"))
     opened = [Opened(sample, Path("shelf.py"), None, 39, 16)]
     app = LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), opened, chosen=Settings(automatic=False))
     async with app.run_test(size=_SIZE) as pilot:

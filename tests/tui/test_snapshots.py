@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from localcoder import paths
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
-from localcoder.tui.files import read_text_file
+from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
 from tests.tui.driving import ghost_text, screen_text, until
 from tests.tui.fake_engine import FakeEngine
@@ -23,7 +23,7 @@ _GHOST = 'root / "shelf.json")\n    if not path.exists():\n        return Shelf(
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark"])
 def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_compare: Callable[..., Any]) -> None:
-    sample = read_text_file(paths.assets_dir() / "samples" / "shelf.py")
+    sample = TextFile((paths.assets_dir() / "samples" / "shelf.py").read_text(encoding="utf-8"))
     chosen = Settings(theme=theme, mode="free", automatic=False)
     opened = [Opened(sample, Path("shelf.py"), None, 39, 16)]
     app = LocalcoderApp(lambda model: FakeEngine([_GHOST]), opened, chosen=chosen)
