@@ -73,7 +73,7 @@ class Autosave:
             text = buffer.editor.text if with_text and buffer.is_modified else None
             if text is not None or buffer.path is not None:
                 path = str(buffer.path.absolute()) if buffer.path else None
-                saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom))
+                saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom, buffer.saved.stamp))
         return Session(tuple(saved), self._buffers.index(self._front()), self._model())
 
 

@@ -18,19 +18,21 @@ from typing import Any
 import psutil
 
 from localcoder.paths import state_dir
+from localcoder.tui.files import Stamp
 
 _RECENT = 20
 
 
 @dataclass(frozen=True)
 class SavedBuffer:
-    """One buffer: `text` is None when all of it is in the file at `path`."""
+    """One buffer: `text` is None when all of it is in the file at `path`. `stamp`: that file's, as it was last read."""
 
     path: str | None
     text: str | None
     row: int = 0
     column: int = 0
     has_bom: bool = False
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,14 @@ def _abandoned() -> Iterator[Path]:
 def _read(path: Path) -> Session | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        buffers = tuple(SavedBuffer(**buffer) for buffer in data["buffers"])
+        buffers = tuple(_buffer(**buffer) for buffer in data["buffers"])
         return Session(buffers, int(data["active"]), data.get("model"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _buffer(*, stamp: dict[str, int] | None = None, **values: Any) -> SavedBuffer:
+    return SavedBuffer(**values, stamp=Stamp(**stamp) if stamp else None)
 
 
 def _write(path: Path, data: Any) -> None:

@@ -19,13 +19,17 @@ _SAMPLE_PLACE = "path = Path("
 
 @dataclass(frozen=True)
 class Opened:
-    """One buffer to begin with. `content` is what the file holds, `unsaved` the text that is not in it yet."""
+    """One buffer to begin with. `content` is what the file holds, `unsaved` the text that is not in it yet.
+
+    `is_changed`: another program wrote the file after `unsaved` was begun.
+    """
 
     content: TextFile
     path: Path | None = None
     unsaved: str | None = None
     row: int = 0
     column: int = 0
+    is_changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,11 @@ def _opened(saved: SavedBuffer) -> Opened | None:
     if saved.text is None and not path.is_file():
         return None
     try:
-        return Opened(read_text_file(path), path, saved.text, saved.row, saved.column)
+        content = read_text_file(path)
     except LocalcoderError:
         return None
+    is_changed = saved.text is not None and saved.stamp is not None and content.stamp not in (None, saved.stamp)
+    return Opened(content, path, saved.text, saved.row, saved.column, is_changed)
 
 
 def _same(one: Path, other: Path | None) -> bool:

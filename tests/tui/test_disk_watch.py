@@ -12,7 +12,7 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
 from localcoder.tui.screens.ask import Choose
 from localcoder.tui.screens.difference import DifferenceScreen
-from localcoder.tui.start import Opened
+from localcoder.tui.start import Opened, begin
 from localcoder.tui.widgets.disk_bar import DiskBar
 from tests.tui.driving import edit_screen, screen_text, until
 from tests.tui.fake_engine import FakeEngine
@@ -292,6 +292,33 @@ async def test_a_change_before_the_first_look_is_noticed(path: Path) -> None:
     async with app.run_test() as pilot:
         await look(app, pilot)
         assert edit_screen(app).editor.text == "before the app was there\n"
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+async def test_a_text_that_a_crash_left_does_not_overwrite_what_was_written_since(
+    path: Path, own_directories: Path, is_changed: bool
+) -> None:
+    app = opened(path)
+    folder = own_directories / "state" / "localcoder" / "sessions"
+    async with app.run_test() as pilot:
+        await pilot.press("x")
+        await until(pilot, lambda: any('"xone' in kept.read_text() for kept in folder.glob("*-*.json")))
+        (kept,) = folder.glob("*-*.json")
+        left = kept.read_text()
+    (folder / "999999999-1.json").write_text(left)
+    if is_changed:
+        write(path, "theirs\n")
+    start = begin(None, restore=True)
+    app = LocalcoderApp(lambda model: FakeEngine(), start.buffers, chosen=Settings(automatic=False))
+    async with app.run_test() as pilot:
+        assert edit_screen(app).editor.text == "xone\n"
+        assert is_asking(app) == is_changed
+        await pilot.press("ctrl+s")
+        if is_changed:
+            await until(pilot, lambda: "Not saved" in screen_text(app))
+            assert read(path) == "theirs\n"
+        else:
+            await until(pilot, lambda: read(path) == "xone\n")
 
 
 def test_typing_goes_on_while_another_program_writes(path: Path) -> None:

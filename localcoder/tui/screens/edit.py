@@ -23,7 +23,7 @@ from localcoder.power import LOOK_S
 from localcoder.settings import Settings
 from localcoder.tui import clipboard, speeds
 from localcoder.tui.autosave import Autosave
-from localcoder.tui.buffer import Buffer
+from localcoder.tui.buffer import Buffer, Conflict
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
 from localcoder.tui.completing import Completing
 from localcoder.tui.disk_watch import DiskWatch
@@ -76,6 +76,8 @@ class EditScreen(FileActions):
         buffer = self.make_buffer(opened.content, opened.path)
         if opened.unsaved is not None:
             buffer.editor.load(opened.unsaved)
+        if opened.is_changed:
+            buffer.conflict = Conflict(opened.content)
         buffer.editor.move_cursor(buffer.editor.clamp_visitable((opened.row, opened.column)))
         return buffer
 
@@ -108,6 +110,7 @@ class EditScreen(FileActions):
         self._show_model()
         self._show_file()
         self._show_place()
+        self.disk_watch.show()
         self.editor.focus()
         self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
