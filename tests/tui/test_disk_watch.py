@@ -321,7 +321,8 @@ async def test_a_text_that_a_crash_left_does_not_overwrite_what_was_written_sinc
             await until(pilot, lambda: read(path) == "xone\n")
 
 
-def test_typing_goes_on_while_another_program_writes(path: Path) -> None:
+def test_typing_goes_on_while_another_program_writes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALCODER_AUTOMATIC", "off")
     with terminal(str(path)) as term:
         term.until("one")
         write(path, "two\n")
