@@ -181,7 +181,7 @@ class Engine(Protocol):
     """Reads token ids and generates tokens. One request runs at a time: a new one ends the one before it."""
 
     async def info(self) -> ModelInfo:
-        """The model, loaded first if need be. Raises LocalcoderError when it cannot be."""
+        """The model, loaded first if it never was. Raises LocalcoderError when it cannot be."""
         ...
 
     async def tokenize(self, texts: Sequence[str]) -> list[tuple[int, ...]]:

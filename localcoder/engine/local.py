@@ -89,7 +89,9 @@ class LocalEngine:
         self._start = asyncio.Lock()
 
     async def info(self) -> ModelInfo:
-        await self._ready()
+        # To tell what is known of a model that was unloaded, it need not be loaded again.
+        if self._info is None:
+            await self._ready()
         assert self._info is not None
         return self._info
 
@@ -143,14 +145,17 @@ class LocalEngine:
             self._worker.cancel(job)
 
     async def close(self) -> None:
+        async with self._start:
+            await self._end_worker()
+
+    async def _end_worker(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        async with self._start:
-            worker, self._worker, self._info = self._worker, None, None
-            if worker is not None:
-                if self._snapshots_dir is not None and worker.alive:
-                    await self._save(worker)
-                await worker.close()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            if self._snapshots_dir is not None and worker.alive:
+                await self._save(worker)
+            await worker.close()
 
     async def _save(self, worker: _Worker) -> None:
         worker.cancel_all()
@@ -161,6 +166,7 @@ class LocalEngine:
         """A live worker with the model loaded."""
         async with self._start:
             if self._worker is not None and self._worker.alive and not self._gpu_may_be_lost():
+                self._used()
                 return self._worker
             if self._worker is not None:
                 await self._worker.close()
@@ -176,6 +182,7 @@ class LocalEngine:
             fields["redaction_ids"] = tuple(fields["redaction_ids"])
             self._info = ModelInfo(**fields)
             self._worker = worker
+            self._used()
             return worker
 
     def _gpu_may_be_lost(self) -> bool:
@@ -193,12 +200,17 @@ class LocalEngine:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         if self._idle_s is not None:
-            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._unload)
+            self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._idle_time_is_over)
 
-    def _unload(self) -> None:
-        if self._jobs:
-            return self._used()
-        self._unloading = asyncio.create_task(self.close())
+    def _idle_time_is_over(self) -> None:
+        self._unloading = asyncio.create_task(self._unload())
+
+    async def _unload(self) -> None:
+        async with self._start:
+            if self._worker is not None and self._worker.is_busy:
+                self._used()
+            else:
+                await self._end_worker()
 
     def _load_options(self) -> dict[str, Any]:
         demo = paths.bundled_model()
@@ -272,6 +284,11 @@ class _Worker:
             self.forget(job)
         _raise_error(answer)
         return answer["ok"]
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self._queues)
 
     def cancel(self, job: int) -> None:
         """End this request and those before it."""
