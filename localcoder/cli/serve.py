@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import signal
 import socket
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import click
 
 from localcoder.errors import LocalcoderError
+
+_ANSWERS_END_S = 2
+"""Seconds that answers which are being given have to come to their end when the server is told to end."""
 
 
 @click.command()
@@ -52,18 +58,36 @@ def command(
     listener = _listen(host, port)
 
     async def run() -> None:
+        loading = asyncio.ensure_future(engine.info())
+        _when_told_to_end(loading.cancel)
         try:
-            info = await engine.info()
+            info = await loading
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
-            config = uvicorn.Config(make_app(engine, token=token, **hosts), log_level="warning", access_log=False)
+            app = make_app(engine, token=token, **hosts)
+            _when_told_to_end(app.state.completer.end)
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S
+            )
             await uvicorn.Server(config).serve(sockets=[listener])
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
         finally:
             await engine.close()
 
     with listener:
         asyncio.run(run())
+
+
+def _when_told_to_end(act: Callable[[], object]) -> None:
+    """Act on Ctrl+C and SIGTERM, and do nothing else: the caller ends in order.
+
+    uvicorn ends on them too, and then raises them once more, which would cut short whatever comes after it.
+    """
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, act)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -184,6 +185,8 @@ def _load_options(fields: dict[str, Any]) -> LoadOptions:
 def main() -> None:
     """Take fds 0 and 1 for the protocol, so that nothing native ever writes into it, nor into the screen."""
     guard()
+    # Who ends everything at once (systemd, a logout) leaves the parent time to have the cache saved; it ends us then.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     devnull = os.open(os.devnull, os.O_RDWR)

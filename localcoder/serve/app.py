@@ -40,18 +40,30 @@ class Completer:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._turn = asyncio.Lock()
+        self._is_ending = False
         # Least recently used first.
         self._sessions: list[Session] = []
 
     async def run(self, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
-        async with self._turn, aclosing(complete(document, self.engine, options, self._session(document))) as updates:
-            async for update in updates:
-                if isinstance(update, TextDelta | Completion):
-                    yield update
+        async with self._turn:
+            self._require_time()
+            async with aclosing(complete(document, self.engine, options, self._session(document))) as updates:
+                async for update in updates:
+                    self._require_time()
+                    if isinstance(update, TextDelta | Completion):
+                        yield update
 
     async def read_ahead(self, document: Document, options: Options) -> None:
         async with self._turn:
             await read_ahead(document, self.engine, options, self._session(document))
+
+    def end(self) -> None:
+        """Give up what runs and what waits: the server is told to end."""
+        self._is_ending = True
+
+    def _require_time(self) -> None:
+        if self._is_ending:
+            raise LocalcoderError("The server is ending.", "Start it again.")
 
     def _session(self, document: Document) -> Session:
         """The session whose text is most like this one, if half of it is the same, or a new one."""

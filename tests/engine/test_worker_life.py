@@ -37,7 +37,7 @@ async def test_killed_at_every_stage_a_hundred_times(demo_model):
     engine = LocalEngine(demo_model)
     ids = (await engine.tokenize([CODE * 4]))[0]
     sampling = await endless(engine)
-    signals = itertools.cycle([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGTERM])
+    signals = itertools.cycle([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGBUS])
     fds = tasks = None
     for i, (stage, number) in enumerate(zip(itertools.cycle(["load", "idle", "read", "write"]), signals, strict=False)):
         if i == KILLS:
@@ -98,12 +98,38 @@ async def test_an_idle_worker_is_unloaded_and_comes_back(demo_model):
     engine = LocalEngine(demo_model, idle_s=0.3)
     ids = (await engine.tokenize([CODE]))[0]
     await generate(engine, Request(ids, 3))
-    async with asyncio.timeout(10):
-        while children():  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    await wait_until_gone(children())
     _, finished = await generate(engine, Request(ids, 3))
     assert finished.stats.tokens_read == len(ids)
     await engine.close()
+
+
+async def test_a_model_that_was_loaded_and_never_asked_is_unloaded_too(demo_model):
+    engine = LocalEngine(demo_model, idle_s=0.3)
+    info = await engine.info()
+    await wait_until_gone(children())
+    assert await engine.info() == info
+    assert not children(), "what is known needs no model in memory"
+    assert await engine.tokenize(["x"])
+    (child,) = children()
+    await wait_until_gone([child])
+    await engine.close()
+
+
+async def test_idle_time_does_not_run_while_something_is_computed(demo_model):
+    engine = LocalEngine(demo_model, idle_s=0.05)
+    ids = (await engine.tokenize([CODE * 12]))[0]
+    await engine.warm(ids)
+    assert (await engine.estimate(ids)).unread <= 1
+    sampling = await endless(engine)
+    tokens, _ = await generate(engine, Request(ids, 200, sampling))
+    assert len([t for t in tokens if t.id >= 0]) == 200
+    await engine.close()
+
+
+async def wait_until_gone(processes):
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 10)
+    assert not alive
 
 
 async def test_late_tokens_of_a_cancelled_request_reach_nobody(engine):

@@ -1,15 +1,20 @@
 """The HTTP endpoints over a real socket, with the real engine on the bundled model."""
 
+import itertools
 import json
 import os
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
+import psutil
 import pytest
 
 BEFORE = '''import json
@@ -23,9 +28,12 @@ AFTER = "\n        return data\n"
 LINES = [f"def function_{i}(value):\n    return value + {i}\n" for i in range(300)]
 
 
-def start(*args):
+def start(*args, **options):
     process = subprocess.Popen(
-        [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
     )
     line = process.stderr.readline()
     match = re.search(r"http://\S+", line)
@@ -217,8 +225,6 @@ def test_a_client_that_hangs_up_frees_the_engine(url, http):
 
 
 def test_two_clients_take_turns(http, url):
-    from concurrent.futures import ThreadPoolExecutor
-
     def ask(i):
         with httpx.Client(base_url=url, timeout=60) as client:
             return infill(client, input_prefix=BEFORE + f"value_{i} + ")["stop"]
@@ -252,3 +258,75 @@ def test_a_port_in_use_is_one_clear_line():
             [sys.executable, "-m", "localcoder", "serve", "--port", port], capture_output=True, text=True
         )
     assert run.returncode == 2 and "Cannot listen" in run.stderr and "Traceback" not in run.stderr
+
+
+def end(process, *numbers):
+    """Send the signals, all at once to the process and its worker; what it says, and how long it took."""
+    begun = time.monotonic()
+    everyone = [*psutil.Process(process.pid).children(), process]
+    for number, each in itertools.product(numbers, everyone):
+        if number != signal.SIGINT or each is process:
+            each.send_signal(number)
+    said = process.stderr.read()
+    process.wait(20)
+    process.stderr.close()
+    return said, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
+def test_a_server_that_is_told_to_end_keeps_what_was_read(tmp_path, numbers):
+    """SIGTERM reaches the worker as well, as when systemd or a logout ends everything at once."""
+    prefix, cache = "".join(LINES[:40]), {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    read = []
+    for _ in range(2):
+        process, url = start(env=cache)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            read.append(infill(client, input_prefix=prefix, n_predict=1, first_token_budget_ms=0)["timings"])
+        said, _ = end(process, *numbers)
+        assert process.returncode == 0 and said == ""
+    assert read[0]["prompt_n"] > 300 and read[1]["prompt_n"] <= 2
+
+
+def test_a_server_that_is_told_to_end_does_not_wait_for_all_answers(tmp_path):
+    process, url = start(env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
+
+    def ask(i):
+        text = f"# {i}\n" + "".join(LINES[i : i + 150])
+        body = {"input_prefix": text, "n_predict": 4096, "temperature": 2.0, "mode": "free", "stream": i % 2 == 0}
+        with suppress(httpx.TransportError), httpx.stream("POST", url + "/infill", json=body, timeout=60) as response:
+            answered.put(response.status_code)
+            response.read()
+
+    with httpx.Client(base_url=url, timeout=60) as client:
+        infill(client, input_prefix="".join(LINES[:40]), first_token_budget_ms=0)
+    answered = queue.SimpleQueue()
+    with ThreadPoolExecutor(24) as pool:
+        for i in range(24):
+            pool.submit(ask, i)
+        assert answered.get(timeout=20) == 200
+        said, seconds = end(process, signal.SIGTERM)
+    assert process.returncode == 0 and said == "" and seconds < 6
+    assert {path.suffix for path in (tmp_path / "localcoder" / "kv").iterdir()} == {".kv"}
+
+
+def test_a_server_that_is_told_to_end_while_it_loads_ends():
+    command = [sys.executable, "-m", "localcoder", "serve", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not psutil.Process(process.pid).children():
+        time.sleep(0.01)
+    said, _ = end(process, signal.SIGTERM)
+    assert process.returncode == 130 and said.endswith("localcoder: Interrupted.\n") and "Traceback" not in said
+
+
+def test_what_is_asked_of_a_model_that_was_unloaded_does_not_load_it():
+    process, url = start("--idle-minutes", "0.005")
+    try:
+        psutil.wait_procs(psutil.Process(process.pid).children(), 10)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            assert client.get("/v1/models").json()["data"][0]["id"] == "nano-Q8_0"
+            assert client.get("/props").json()["sliding_window"] == 256
+            assert client.get("/health").json() == {"status": "ok"}
+            assert not psutil.Process(process.pid).children()
+            assert infill(client)["content"]
+    finally:
+        assert "Traceback" not in stop(process)
