@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _PARTIAL = ".partial"
 _VERSION = 1
 _MAX_HEADER_BYTES = 4 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
+_ABANDONED_S = 60.0
+"""Seconds after its last byte from which on half a file counts as left behind. One that is written after all is lost,
+which costs its reading."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class SnapshotStore:
         self._directory = directory
         self._key = key
         self._limit_bytes = limit_bytes
+        self._remove_abandoned()
         self._snapshots = self._index()
 
     def best(self, ids: Sequence[int], window: int) -> tuple[Snapshot | None, int]:
@@ -108,9 +113,9 @@ class SnapshotStore:
         self._snapshots.append(Snapshot(path, tuple(ids), first, len(data), digest))
 
     def _index(self) -> list[Snapshot]:
-        """The headers of this model's files; those that cannot be understood are removed."""
+        """This model's snapshots; files that cannot be understood are removed."""
         found = []
-        for path in self._files():
+        for path in self._files(_SUFFIX):
             try:
                 header = _read_header(path)
                 if header["version"] == _VERSION and header["key"] == self._key:
@@ -123,18 +128,28 @@ class SnapshotStore:
                     path.unlink()
         return found
 
-    def _files(self) -> list[Path]:
+    def _files(self, *suffixes: str) -> list[Path]:
         with suppress(OSError):
-            return [path for path in self._directory.iterdir() if path.suffix == _SUFFIX and path.is_file()]
+            return [path for path in self._directory.iterdir() if path.suffix in suffixes and path.is_file()]
         return []
 
+    def _remove_abandoned(self) -> None:
+        """Remove the halves of files that a killed process left."""
+        for path in self._files(_PARTIAL):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
+
     def _make_room(self, size: int) -> None:
-        dated = []
-        for path in self._files():
+        """Remove the oldest until there is room. What others are writing takes room too, and stays."""
+        self._remove_abandoned()
+        dated, used = [], 0
+        for path in self._files(_SUFFIX, _PARTIAL):
             with suppress(OSError):
                 status = path.stat()
-                dated.append((status.st_mtime, status.st_size, path))
-        used = sum(size_bytes for _, size_bytes, _ in dated)
+                used += status.st_size
+                if path.suffix == _SUFFIX:
+                    dated.append((status.st_mtime, status.st_size, path))
         for _, size_bytes, path in sorted(dated):
             if used + size <= self._limit_bytes:
                 return

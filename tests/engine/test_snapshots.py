@@ -1,12 +1,16 @@
 """KV cells on disk: found again, bounded, and never given to llama.cpp when they are damaged or foreign."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from localcoder.engine.api import Request
 from localcoder.engine.local import LocalEngine
 from localcoder.engine.snapshots import SnapshotStore, model_key
+from tests.conftest import ROOT
 from tests.engine.test_local import CODE, generate
 
 
@@ -49,6 +53,38 @@ def test_the_oldest_makes_room(tmp_path):
     assert kept.best([0] * 100, 0)[1] == 0
     kept.write([9] * 100, 0, bytes(20_000))
     assert kept.best([9] * 100, 0)[1] == 0
+
+
+def test_half_a_file_that_was_left_behind_is_removed_and_until_then_takes_room(tmp_path):
+    left, written = tmp_path / "left.partial", tmp_path / "written.partial"
+    left.write_bytes(bytes(5000))
+    os.utime(left, (1000, 1000))
+    written.write_bytes(bytes(5000))
+    kept = store(tmp_path, limit=10_000)
+    assert not left.exists() and written.exists()
+    for i in range(3):
+        kept.write([i] * 100, 0, bytes(2000))
+    assert written.exists()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 10_000
+    assert kept.best([2] * 100, 0)[1] == 99
+
+
+def test_half_a_file_of_a_worker_that_was_killed_while_it_saved(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from localcoder.engine.snapshots import SnapshotStore
+os.fsync = lambda fd: os.kill(os.getpid(), 9)
+SnapshotStore(Path(sys.argv[1]), "model", 1 << 20).write(range(100), 0, b"cells" * 1000)
+"""
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.stat().st_size > 5000
+    os.utime(left, (1000, 1000))
+    kept = store(tmp_path)
+    assert not left.exists()
+    kept.write(range(100), 0, b"cells")
+    assert kept.best(range(100), 0)[1] == 99
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "header", "empty"])
