@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from localcoder.engine.splice import common_prefix
 
@@ -117,13 +116,12 @@ class SnapshotStore:
         found = []
         for path in self._files(_SUFFIX):
             try:
-                header = _read_header(path)
-                if header["version"] == _VERSION and header["key"] == self._key:
-                    ids, size_bytes = tuple(map(int, header["ids"])), int(header["size_bytes"])
-                    found.append(Snapshot(path, ids, int(header["first"]), size_bytes, str(header["sha256"])))
+                key, snapshot = _read_header(path)
+                if key == self._key:
+                    found.append(snapshot)
             except OSError:
                 continue
-            except (ValueError, KeyError, TypeError, struct.error):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError, struct.error):
                 with suppress(OSError):
                     path.unlink()
         return found
@@ -177,12 +175,15 @@ def model_key(path: Path, *rest: str) -> str:
     return digest.hexdigest()
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def _read_header(path: Path) -> tuple[str, Snapshot]:
+    """The key and what the header says. Raises nearly anything for a header that may be anything."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > _MAX_HEADER_BYTES:
             raise ValueError("header too long")
         header = json.loads(file.read(length))
-    if not isinstance(header, dict):
-        raise ValueError("header is no object")
-    return header
+        size_bytes = os.fstat(file.fileno()).st_size - 8 - length
+    if header["version"] != _VERSION or header["size_bytes"] != size_bytes:
+        raise ValueError("another format, or not the whole file")
+    ids = tuple(map(int, header["ids"]))
+    return header["key"], Snapshot(path, ids, int(header["first"]), size_bytes, str(header["sha256"]))

@@ -112,6 +112,27 @@ def test_a_damaged_file_is_removed_and_never_loaded(tmp_path, damage):
     assert again.best(range(100), 0) == (None, 0)
 
 
+HEADER = b'{"version": 1, "key": "model", "ids": [%s], "first": %s, "size_bytes": %s, "sha256": ""}'
+HEADERS = {
+    "nested": b"[" * 100_000,
+    "infinite id": HEADER % (b"1e999", b"0", b"5"),
+    "infinite position": HEADER % (b"1", b"1e999", b"5"),
+    "400 digits": HEADER % (b"1", b"0", b"9" * 400),
+    "9999 digits": HEADER % (b"1", b"0", b"9" * 9999),
+    "too large to read": HEADER % (b"1", b"0", b"%d" % (1 << 60)),
+    "a list": b"[1]",
+    "a number": b"7",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_may_be_anything(tmp_path, name):
+    path = tmp_path / "x.kv"
+    path.write_bytes(len(HEADERS[name]).to_bytes(8, "little") + HEADERS[name] + b"cells")
+    assert store(tmp_path).best(range(100), 0) == (None, 0)
+    assert not path.exists()
+
+
 def test_a_read_only_or_missing_directory_is_no_trouble(tmp_path):
     file = tmp_path / "file"
     file.write_text("x")
