@@ -28,7 +28,8 @@ from localcoder.errors import LocalcoderError
 @click.option("--line", type=click.IntRange(min=1), help="Line of the cursor, from 1.")
 @click.option("--col", type=click.IntRange(min=1), help="Column that the cursor stands before, from 1.")
 @click.option("--marker", help="Text in the file that stands for the cursor, for example '<CURSOR>'.")
-@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the settings', else the bundled one.")
+@click.option("-m", "--model", help="A model's name, or a GGUF file's path; ./NAME is always a path. "
+              "Default: the settings', else the bundled one.")  # fmt: skip
 @click.option("--layout", type=click.Choice(LAYOUTS), default=Options.layout, show_default=True)
 @click.option("--mode", type=click.Choice(MODES), help="When to stop. Default: the settings'.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the settings'.")

@@ -11,7 +11,7 @@ import click
     help="Open FILE, or an empty buffer, in the app. A FILE that does not exist yet is made when it is saved."
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("-m", "--model", metavar="MODEL", help="A model's name, or the path of a GGUF file.")
+@click.option("-m", "--model", metavar="MODEL", help="A model's name, or a GGUF file's path; ./NAME is always a path.")
 @click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 def command(file: Path | None = None, model: str | None = None, force: bool = False) -> None:
     from localcoder import settings

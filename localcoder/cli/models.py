@@ -29,7 +29,8 @@ def command(ctx: click.Context, every: bool, as_json: bool) -> None:
     """Models: without a command, `localcoder models` lists what is here and what can be had.
 
     MODEL is a name (`nano`, `starcoder2:3b`, `starcoder2:7b-q5_k_m`, a file's name in the models directory), a file on
-    the Hugging Face hub (OWNER/REPOSITORY or OWNER/REPOSITORY/FILE), or a path.
+    the Hugging Face hub (OWNER/REPOSITORY or OWNER/REPOSITORY/FILE), or the path of a GGUF file. A name goes
+    before a file of that name: ./NAME is always a path.
     """
     if ctx.invoked_subcommand is None:
         from localcoder.cli.models_list import print_list

@@ -19,7 +19,8 @@ _ANSWERS_END_S = 2
 
 
 @click.command()
-@click.option("-m", "--model", help="A GGUF file or a model's name. Default: the settings', else the bundled one.")
+@click.option("-m", "--model", help="A model's name, or a GGUF file's path; ./NAME is always a path. "
+              "Default: the settings', else the bundled one.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8012, show_default=True, help="0: any free one.")
 @click.option("--token", envvar="LOCALCODER_TOKEN", help="Ask for it; required beyond loopback. Or LOCALCODER_TOKEN.")

@@ -24,17 +24,20 @@ _COPY_BYTES = 8 << 20
 
 
 def resolve(model: str | None) -> Path:
-    """The GGUF file that `--model` means: None is the bundled model, else a path, else a name in the models directory.
+    """The GGUF file that `--model` means. Raises LocalcoderError when there is no such file.
 
-    A name of the catalogue, or OWNER/REPOSITORY/FILE, is the file that was pulled under it. Raises LocalcoderError when
-    there is no such file.
+    None is the bundled model. What has a separator or ends in .gguf is a path if there is such a file. Anything else is
+    a name first: of a file in the models directory, of the catalogue or OWNER/REPOSITORY/FILE for what was pulled under
+    it. A file that happens to be called like a model does not stand for it: `./NAME` means the file.
     """
     if model is None or model == DEMO:
         return paths.bundled_model()
-    named = [Path(model).expanduser(), paths.models_dir() / model, paths.models_dir() / f"{model}.gguf"]
-    for candidate in named:
-        if _is_file(candidate):
-            return candidate
+    has_separator = any(separator in model for separator in (os.sep, os.altsep) if separator)
+    file = Path(model).expanduser()
+    if (has_separator or model.endswith(".gguf")) and _is_file(file):
+        return file
+    if _is_file(_place(model)):
+        return _place(model)
     from localcoder.models.references import parse
 
     source = parse(model)
@@ -45,20 +48,24 @@ def resolve(model: str | None) -> Path:
         raise LocalcoderError(
             f"{model} is not on this machine.", f"Get it: localcoder models pull {model}", exit_code=2
         )
-    if model.endswith(".gguf") or len(Path(model).parts) > 1:
+    if model.endswith(".gguf") or has_separator:
         raise LocalcoderError(f"There is no model file {model}.", "Check the path given to --model.", exit_code=2)
+    if _is_file(file):
+        return file
     known = ", ".join([DEMO, *(file.stem for file in records.models_in(paths.models_dir()))][:20])
     raise LocalcoderError(f"There is no model named {model!r}.", f"Known: {known}; or give a path.", exit_code=2)
 
 
 def _pulled(repository: str, file: str) -> Path | None:
     folder = paths.models_dir()
-    for name, record in records.read(folder).items():
+    known = records.read(folder)
+    for name, record in known.items():
         if record.repository == repository and file in ("", record.file) and _is_file(folder / name):
             return folder / name
     # The index may be lost, and the catalogue's file be there under its own name.
     candidate = folder / file.rsplit("/", 1)[-1]
-    return candidate if file and _is_file(candidate) and not records.read(folder).get(candidate.name) else None
+    is_anothers = known.get(candidate.name, records.Record()).repository != ""
+    return candidate if file and _is_file(candidate) and not is_anothers else None
 
 
 def _is_file(path: Path) -> bool:

@@ -54,6 +54,28 @@ def test_a_file_elsewhere_is_added_by_a_link(tmp_path: Path) -> None:
     assert [model.name for model in store.installed()] == ["nano"]
 
 
+def test_a_file_called_like_a_model_does_not_stand_for_it(
+    tmp_path: Path, models_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = next(entry for entry in ENTRIES if entry.name == "starcoder2:3b")
+    models_directory.mkdir()
+    for name in ("mine.gguf", entry.file):
+        (models_directory / name).write_bytes(b"GGUF")
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine", "nano", "starcoder2:3b", "other"):
+        Path(name).write_text("not a model")
+    assert store.resolve("mine") == models_directory / "mine.gguf"
+    assert store.resolve("starcoder2:3b") == models_directory / entry.file
+    assert store.resolve("nano") == paths.bundled_model()
+    assert store.resolve("./mine") == Path("mine")
+    Path("mine.gguf").write_bytes(b"GGUF")
+    assert store.resolve("mine.gguf") == Path("mine.gguf"), "what ends in .gguf is a path first"
+    assert store.resolve("other") == Path("other"), "no model is called so"
+    (models_directory / entry.file).unlink()
+    with pytest.raises(LocalcoderError, match="not on this machine"):
+        store.resolve("starcoder2:3b")
+
+
 def test_what_is_no_model_is_not_added(tmp_path: Path) -> None:
     file = tmp_path / "mine.gguf"
     file.write_bytes(b"text")
