@@ -6,6 +6,7 @@ import ast
 import difflib
 import inspect
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -112,17 +113,29 @@ def save(changes: Mapping[str, Any], path: Path | None = None) -> None:
             if name not in document:
                 document.add(tomlkit.comment(help_of(name)))
             document[name] = dict(value) if isinstance(value, Mapping) else value
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".settings.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(tomlkit.dumps(document))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        _replace(path, tomlkit.dumps(document))
     except OSError as error:
         raise LocalcoderError(f"{path} cannot be written: {error.strerror}.", "Check its permissions.") from None
     except tomlkit.exceptions.ParseError as error:
         raise LocalcoderError(f"{path} is not TOML: {error}.", "Mend or delete it.", exit_code=2) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Where it is a link, as dotfiles managers make them, the link stays."""
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".settings.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @cache

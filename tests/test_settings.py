@@ -63,6 +63,35 @@ def test_saving_keeps_comments_order_and_what_is_not_changed(tmp_path: Path) -> 
     assert (loaded.theme, loaded.max_tokens, loaded.keys) == ("dracula", 5, {"file.save": "f3"})
 
 
+def test_a_linked_file_stays_linked(tmp_path: Path) -> None:
+    """As dotfiles managers do it: the link is in the configuration, the file in a repository elsewhere."""
+    kept, path = tmp_path / "dotfiles" / "localcoder.toml", tmp_path / "config" / "settings.toml"
+    for folder in (kept.parent, path.parent):
+        folder.mkdir()
+    kept.write_text("# mine\nmax_tokens = 5\n")
+    kept.chmod(0o640)
+    path.symlink_to(Path("..") / "dotfiles" / "localcoder.toml")
+    settings.save({"theme": "nord"}, path)
+    assert path.is_symlink() and "# mine" in kept.read_text() and 'theme = "nord"' in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o640
+    kept.unlink()
+    settings.save({"theme": "dracula"}, path)
+    assert path.is_symlink() and settings.load(path, {}).theme == "dracula"
+    assert [item.name for item in (*kept.parent.iterdir(), *path.parent.iterdir())] == [kept.name, path.name]
+
+
+def test_nothing_is_left_beside_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "settings.toml"
+    path.write_text("max_tokens = 5\n")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(LocalcoderError, match="No space"):
+        settings.save({"theme": "nord"}, path)
+    assert [item.name for item in tmp_path.iterdir()] == ["settings.toml"] and path.read_text() == "max_tokens = 5\n"
+
+
 def test_nothing_is_written_when_a_value_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     with pytest.raises(LocalcoderError):
