@@ -24,14 +24,13 @@ State = Literal["ok", "note", "broken"]
 
 _PACKAGES = ("llama-cpp-python", "huggingface-hub", "textual", "gguf", "numpy", "tree-sitter", "starlette", "uvicorn")
 _EXTRAS = frozenset({"starlette", "uvicorn"})
-_PIP = "pip install --force-reinstall --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
 _GPU_FIXES = {
-    "cuda": "pip install --force-reinstall --no-cache-dir llama-cpp-python "
+    "cuda": f"pip install --force-reinstall --no-deps --no-cache-dir {hardware.REQUIREMENT} "
     "--extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cu124"
-    f' (or, with the CUDA toolkit: CMAKE_ARGS="-DGGML_CUDA=on" {_PIP})',
-    "hip": f'CMAKE_ARGS="-DGGML_HIP=on" {_PIP}',
-    "vulkan": f'CMAKE_ARGS="-DGGML_VULKAN=on" {_PIP}',
-    "metal": f'CMAKE_ARGS="-DGGML_METAL=on" {_PIP}',
+    f' (or, with the CUDA toolkit: CMAKE_ARGS="-DGGML_CUDA=on" {hardware.BUILD})',
+    "hip": f'CMAKE_ARGS="-DGGML_HIP=on" {hardware.BUILD}',
+    "vulkan": f'CMAKE_ARGS="-DGGML_VULKAN=on" {hardware.BUILD}',
+    "metal": f'CMAKE_ARGS="-DGGML_METAL=on" {hardware.BUILD}',
 }
 """What puts a GPU backend into llama-cpp-python; with pipx, `pipx runpip localcoder` stands for `pip`."""
 _PCI_VENDORS = {"0x10de": ("NVIDIA", "cuda"), "0x1002": ("AMD", "hip"), "0x8086": ("Intel", "vulkan")}

@@ -34,7 +34,11 @@ _FEATURES = {
     "avx512_bf16": "avx512_bf16",
 }
 """ggml's names of x86 instructions, and Linux's."""
-REBUILD = "CMAKE_ARGS=-DGGML_NATIVE=ON pip install --force-reinstall --no-cache-dir --no-binary :all: llama-cpp-python"
+REQUIREMENT = "'llama-cpp-python>=0.3.36,<0.4'"
+"""As in pyproject.toml, quoted for a shell."""
+BUILD = f"pip install --force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python {REQUIREMENT}"
+"""Compiles llama-cpp-python anew, and leaves what it depends on alone."""
+REBUILD = f"CMAKE_ARGS=-DGGML_NATIVE=ON {BUILD}"
 """What makes llama.cpp fit this processor."""
 
 

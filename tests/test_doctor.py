@@ -2,14 +2,17 @@
 
 import getpass
 import json
+import shlex
 import socket
 from pathlib import Path
 
 import pytest
+import tomlkit
 from click.testing import CliRunner
 
 from localcoder import doctor, hardware
 from localcoder.cli.main import cli
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,23 @@ def test_a_gpu_without_its_backend_gets_the_command(tmp_path, monkeypatch):
     todos = [check.todo for check in doctor._gpu()]
     assert "whl/cu124" in todos[0] and "-DGGML_CUDA=on" in todos[0]
     assert "-DGGML_HIP=on" in todos[1] and "-DGGML_VULKAN=on" in todos[2]
+
+
+@pytest.mark.parametrize("command", [hardware.REBUILD, *doctor._GPU_FIXES.values()])
+def test_a_rebuild_leaves_what_else_is_installed_alone(command):
+    """Reinstalled, and built from source, is llama-cpp-python alone, in a version that fits."""
+    (wanted,) = [
+        each
+        for each in tomlkit.parse((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        if each.startswith("llama-cpp-python")
+    ]
+    for part in command.replace(")", "").split("(or, with the CUDA toolkit: "):
+        words = shlex.split(part)
+        words = words[words.index("pip") :]
+        assert words[:3] == ["pip", "install", "--force-reinstall"] and "--no-deps" in words
+        assert [word for word in words if word.startswith("llama-cpp-python>")] == [wanted]
+        if "--no-binary" in words:
+            assert words[words.index("--no-binary") + 1] == "llama-cpp-python"
 
 
 def test_the_report_names_nobody(monkeypatch):
