@@ -14,6 +14,7 @@ import re
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ _MANIFEST, _LICENCE, _SUMS = "bundle.json", "LICENCE.txt", "SHA256SUMS"
 _VERSION = 1
 _BLOCK_BYTES = 8 << 20
 _MANIFEST_LIMIT_BYTES = 1 << 20
+_ENCRYPTED = 1
+"""In the flags of a file in a ZIP."""
+_NOT_A_MANIFEST = (
+    *(KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError),
+)
+"""What JSON and ZIP may raise for what may be anything."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """One time for all: the same model makes the same bundle, and a clock that is wrong does not matter."""
 
@@ -109,7 +117,7 @@ def install(source: Path) -> Generator[Progress, None, Installed]:
             except OSError as error:
                 todo = "Check the models directory."
                 raise LocalcoderError(f"{target} cannot be written: {error.strerror}.", todo) from None
-            except (zipfile.BadZipFile, EOFError):
+            except (zipfile.BadZipFile, EOFError, RuntimeError):
                 raise LocalcoderError(f"{source} is damaged.", "Copy the bundle again.") from None
             finally:
                 with contextlib.suppress(OSError):
@@ -124,7 +132,7 @@ def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
         bundle = zipfile.ZipFile(source.expanduser())
     except OSError as error:
         raise LocalcoderError(f"{source} cannot be read: {error.strerror}.", "Check the path.", exit_code=2) from None
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         raise LocalcoderError(
             f"{source} is no bundle, or half of one.", "Make one: localcoder models export.", exit_code=2
         ) from None
@@ -133,6 +141,12 @@ def _opened(source: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _manifest(bundle: zipfile.ZipFile, source: Path) -> Manifest:
+    if any(item.flag_bits & _ENCRYPTED for item in bundle.infolist()):
+        raise LocalcoderError(
+            f"{source} is protected by a password.",
+            "Unpack it with another program, then add its GGUF.",
+            exit_code=2,
+        )
     try:
         if bundle.getinfo(_MANIFEST).file_size > _MANIFEST_LIMIT_BYTES:
             raise ValueError
@@ -145,7 +159,7 @@ def _manifest(bundle: zipfile.ZipFile, source: Path) -> Manifest:
         info = bundle.getinfo(manifest.file)
         if not is_sound or info.file_size != manifest.size_bytes or info.compress_type != zipfile.ZIP_STORED:
             raise ValueError
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, OSError, RecursionError):
+    except _NOT_A_MANIFEST:
         raise LocalcoderError(
             f"{source} is not a bundle of localcoder.", "Make one: localcoder models export.", exit_code=2
         ) from None

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -150,14 +151,19 @@ def _host_name(netloc: str) -> str:
 
 async def _body(request: HttpRequest) -> dict[str, Any]:
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"A body has at most {MAX_BODY_BYTES} bytes.")
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BODY_BYTES:
+                raise HTTPException(413, f"A body has at most {MAX_BODY_BYTES} bytes.")
+    except ClientDisconnect:
+        raise HTTPException(499, "The client hung up.") from None
     try:
         body = json.loads(data)
     except ValueError as error:
         raise BadBody(f"The body is not JSON: {error}.") from None
+    except RecursionError:
+        raise BadBody("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise BadBody("The body has to be a JSON object.")
     return body

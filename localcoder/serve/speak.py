@@ -5,7 +5,6 @@ llama-server's are described in its `tools/server/README.md`, OpenAI's in its AP
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, TypeVar, cast
@@ -207,8 +206,9 @@ def _number(body: dict[str, Any], name: str, default: float, low: float, high: f
     value = body.get(name, default)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadBody(f"'{name}' has to be a number.")
+    # An int may be too large for a float; NaN is between nothing.
     if not low <= value <= high:
         raise BadBody(f"'{name}' has to be between {low} and {high}.")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Generator
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
 import pytest
@@ -264,6 +266,58 @@ def test_bundles_that_are_not_to_be_trusted(demo_model: Path, tmp_path: Path, fo
         bundle.read_manifest(tmp_path / "none.zip")
     assert [path.name for path in folder.iterdir() if path.name.endswith(("gguf", "partial"))] == []
     assert not (tmp_path / "out.gguf").exists()
+
+
+def with_flag(packed: bytes, bit: int) -> bytes:
+    """A ZIP whose files all have a flag set: in their own headers (PK 3 4) and in the directory (PK 1 2)."""
+    made = bytearray(packed)
+    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        for match in re.finditer(re.escape(signature), packed):
+            made[match.start() + offset] |= bit
+    return bytes(made)
+
+
+def test_bundles_that_are_encrypted_or_speak_of_endless_things(tmp_path: Path, folder: Path) -> None:
+    packed = tmp_path / "x.zip"
+
+    def pack(manifest: str, *, method: int = zipfile.ZIP_STORED) -> bytes:
+        with zipfile.ZipFile(packed, "w", method) as made:
+            made.writestr("bundle.json", manifest)
+            made.writestr("x.gguf", b"GGUF")
+        return packed.read_bytes()
+
+    start = '{"version": 1, "file": "x.gguf", "record": {"sha256": "%s"}, "size_bytes": ' % ("0" * 64)
+    whole, endless = (
+        pack(start + "4}"),
+        {name: pack(start + name) for name in ("1e999}", "9" * 9999 + "}", "[" * 100_000)},
+    )
+    packed.write_bytes(with_flag(whole, 1))
+    with pytest.raises(LocalcoderError, match="password") as raised:
+        done(bundle.install(packed))
+    assert raised.value.exit_code == 2 and raised.value.todo
+    deflated = bytearray(pack(start + "4}" + " " * 9000, method=zipfile.ZIP_DEFLATED))
+    deflated[50:60] = b"\xff" * 10
+    for data in (*endless, with_flag(whole, 1 << 5), bytes(deflated)):
+        packed.write_bytes(data)
+        with pytest.raises(LocalcoderError, match="bundle"):
+            done(bundle.install(packed))
+    assert [path.name for path in folder.iterdir() if path.name.endswith(("gguf", "partial"))] == []
+
+
+def test_a_bundle_with_any_bytes_wrong_is_one_line(tmp_path: Path, folder: Path) -> None:
+    (folder / "a.gguf").write_bytes(b"GGUF" + bytes(300))
+    packed = done(bundle.export(store.find("a"), tmp_path / "a.zip"))
+    whole, random = packed.read_bytes(), Random(1)
+    (folder / "a.gguf").unlink()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for _ in range(random.choice([1, 2, 4])):
+            damaged[random.choice([random.randrange(len(whole)), -1 - random.randrange(400)])] = random.randrange(256)
+        packed.write_bytes(damaged)
+        try:
+            done(bundle.install(packed)).path.unlink()
+        except LocalcoderError as error:
+            assert "\n" not in error.what
 
 
 def test_prune_takes_what_is_of_no_use(folder: Path) -> None:

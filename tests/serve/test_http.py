@@ -28,6 +28,15 @@ AFTER = "\n        return data\n"
 LINES = [f"def function_{i}(value):\n    return value + {i}\n" for i in range(300)]
 
 
+ENDLESS = [
+    b"[" * 100_000,
+    b'{"prompt": "x", "mode":' * 100_000,
+    *(b'{"prompt": "x", "%s": %s}' % (name, b"9" * 400) for name in (b"temperature", b"top_p", b"seed")),
+    *(b'{"prompt": "x", "first_token_budget_ms": %s}' % digits for digits in (b"-" + b"9" * 400, b"9" * 5000)),
+]
+"""Nesting without an end, and numbers that no float and no conversion takes."""
+
+
 def start(*args, **options):
     process = subprocess.Popen(
         [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args],
@@ -192,7 +201,10 @@ def test_models_props_health(http):
         ("/v1/completions", b'{"prompt": "x", "n": 1000}'),
         ("/detokenize", b'{"tokens": [99999999]}'),
         ("/tokenize", b"{}"),
+        ("/infill", b'{"temperature": 1e400}'),
+        *((path, body) for path in ("/infill", "/v1/completions") for body in ENDLESS),
     ],
+    ids=lambda value: value[:40] if isinstance(value, bytes) else value,
 )
 def test_bad_bodies_are_named(http, path, body):
     response = http.post(path, content=body)
@@ -222,6 +234,16 @@ def test_a_client_that_hangs_up_frees_the_engine(url, http):
         begun = time.monotonic()
         infill(http, n_predict=1)
         assert time.monotonic() - begun < 3
+
+
+def test_a_client_that_hangs_up_in_its_body_is_no_error():
+    process, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"POST /infill HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n{")
+    with httpx.Client(base_url=url, timeout=60) as client:
+        assert infill(client, n_predict=1)["stop"]
+    assert stop(process) == ""
 
 
 def test_two_clients_take_turns(http, url):
