@@ -9,7 +9,7 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "estimate", "id": 6, "ids": […]}       ← {"id": 6, "ok": [reusable, exact, tokens_per_s]}
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
-    → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}
+    → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}, also when a newer one takes its place
     → {"op": "ping", "id": 8}                       ← {"id": 8, "ok": []}
     → {"op": "save", "id": 7}                       ← {"id": 7, "ok": null}
     → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
@@ -44,7 +44,8 @@ _ANSWERED_AT_ONCE = frozenset({"ping", "tokenize", "pieces", "estimate"})
 
 
 class Worker:
-    """`current` is the id of the job that computes; ids at or below `void` are cancelled before or while they run."""
+    """`current` is the job that computes. Ids at or below `void` are cancelled before or while they run, and of those
+    that read ahead the ids at or below `void_ahead` too: only what was wanted last is read."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
         self._requests = requests
@@ -54,8 +55,8 @@ class Worker:
         self._write_lock = threading.Lock()
         self._llama: Llama | None = None
         self._generator: Generator | None = None
-        self._void = 0
-        self._current = 0
+        self._void = self._void_ahead = 0
+        self._current: dict[str, Any] = {"id": 0, "op": ""}
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
@@ -67,8 +68,8 @@ class Worker:
                     continue
                 llama, generator = self._loaded()
                 with self._lock:
-                    self._current = job["id"]
-                    if self._current > self._void:
+                    self._current = job
+                    if not self._is_void(job):
                         llama.clear_abort()
                 self._compute(generator, job, arrived)
             except LocalcoderError as error:
@@ -92,18 +93,22 @@ class Worker:
         self._llama = llama
         self._send(job["id"], ok=asdict(llama.info))
 
+    def _is_void(self, job: dict[str, Any]) -> bool:
+        return job["id"] <= max(self._void, self._void_ahead if job["op"] == "warm" else 0)
+
     def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
         job_id = job["id"]
 
         def is_void() -> bool:
-            return job_id <= self._void
+            return self._is_void(job)
 
         if job["op"] == "save":
             generator.save()
             self._send(job_id, ok=None)
             return
         if job["op"] == "warm":
-            generator.warm(job["ids"], is_void)
+            if not is_void():
+                generator.warm(job["ids"], is_void)
             self._send(job_id, ok=None)
             return
         fields = job["request"]
@@ -136,10 +141,13 @@ class Worker:
             except LocalcoderError as error:
                 self._send(message["id"], error=[error.what, error.todo, error.exit_code])
                 continue
-            if op in ("generate", "cancel"):
+            if op in ("generate", "warm", "cancel"):
                 with self._lock:
-                    self._void = max(self._void, message["id"] - (op == "generate"))
-                    if self._llama is not None and self._current <= self._void:
+                    if op == "warm":
+                        self._void_ahead = message["id"] - 1
+                    else:
+                        self._void = max(self._void, message["id"] - (op == "generate"))
+                    if self._llama is not None and self._is_void(self._current):
                         self._llama.abort()
             if op != "cancel":
                 self._jobs.put((message, arrived))

@@ -42,21 +42,33 @@ class Completer:
         self.engine = engine
         self._turn = asyncio.Lock()
         self._is_ending = False
+        # Completions that run or wait, and what is to be read when there are none.
+        self._asked = 0
+        self._ahead: Document | None = None
         # Least recently used first.
         self._sessions: list[Session] = []
 
     async def run(self, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
-        async with self._turn:
-            self._require_time()
-            async with aclosing(complete(document, self.engine, options, self._session(document))) as updates:
-                async for update in updates:
-                    self._require_time()
-                    if isinstance(update, TextDelta | Completion):
-                        yield update
+        self._asked += 1
+        try:
+            async with self._turn:
+                self._require_time()
+                async with aclosing(complete(document, self.engine, options, self._session(document))) as updates:
+                    async for update in updates:
+                        self._require_time()
+                        if isinstance(update, TextDelta | Completion):
+                            yield update
+        finally:
+            self._asked -= 1
 
     async def read_ahead(self, document: Document, options: Options) -> None:
-        async with self._turn:
-            await read_ahead(document, self.engine, options, self._session(document))
+        """Begin to read ahead when no completion runs or waits, unless something newer is to be read by then."""
+        self._ahead = document
+        while self._ahead is document:
+            async with self._turn:
+                if self._ahead is document and not self._asked:
+                    self._ahead = None
+                    await read_ahead(document, self.engine, options, self._session(document))
 
     def end(self) -> None:
         """Give up what runs and what waits: the server is told to end."""

@@ -1,10 +1,14 @@
 """The worker's life: killed, stopped or idle, nothing is lost but one request, and nothing is left behind."""
 
 import asyncio
+import io
 import itertools
+import json
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 
@@ -13,6 +17,7 @@ import pytest
 
 from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
 from localcoder.engine.local import LocalEngine
+from localcoder.engine.worker import Worker
 from localcoder.errors import LocalcoderError
 from tests.conftest import ROOT
 from tests.engine.test_local import CODE, children, generate
@@ -159,10 +164,57 @@ async def test_cancel_in_the_middle_of_reading(engine):
             assert event.stats.tokens_read < len(ids)
 
 
+class _Reading:
+    """A generator and its llama, whose reading goes on until it is void or let go."""
+
+    def __init__(self):
+        self.begun, self.ended = queue.SimpleQueue(), queue.SimpleQueue()
+        self.let_go = threading.Event()
+
+    def warm(self, ids, is_void):
+        self.begun.put(ids)
+        while not is_void() and not self.let_go.wait(0.01):
+            pass
+        self.ended.put((ids, is_void()))
+
+    def abort(self):
+        pass
+
+    clear_abort = abort
+
+
+def test_of_what_is_read_ahead_only_the_newest_is_read():
+    """Neither what runs nor what waits: the second is not even begun."""
+    reading, lines, replies = _Reading(), queue.SimpleQueue(), io.BytesIO()
+    worker = Worker(iter(lines.get, None), replies)
+    worker._llama = worker._generator = reading
+    threading.Thread(target=worker.run, daemon=True).start()
+    lines.put(json.dumps({"op": "warm", "id": 1, "ids": [1]}))
+    assert reading.begun.get(timeout=10) == [1]
+    for i in (2, 3):
+        lines.put(json.dumps({"op": "warm", "id": i, "ids": [i]}))
+    assert reading.ended.get(timeout=10) == ([1], True)
+    assert reading.begun.get(timeout=10) == [3]
+    reading.let_go.set()
+    assert reading.ended.get(timeout=10) == ([3], False)
+    assert [json.loads(line)["id"] for line in replies.getvalue().splitlines()[:2]] == [1, 2], "all are answered"
+
+
+async def test_reading_ahead_does_not_end_what_runs(engine):
+    sampling = await endless(engine)
+    ids, ahead = await engine.tokenize([CODE, "# another\n" + CODE * 10])
+    reads = []
+    async for event in engine.generate(Request(ids, 100, sampling)):
+        if isinstance(event, Token) and not reads:
+            reads = [asyncio.create_task(engine.warm(ahead[:100])), asyncio.create_task(engine.warm(ahead))]
+    assert event.reason == "length"
+    await asyncio.gather(*reads)
+    assert (await engine.estimate(ahead)).unread <= 1
+
+
 async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model, monkeypatch):
     """A fake /proc/cpuinfo through the one function that reads it, in the worker's own process."""
     from localcoder import hardware
-    from localcoder.engine.worker import Worker
 
     monkeypatch.setattr(hardware, "_cpu_flags", lambda: {"sse"})
     missing = hardware.cpu_features_missing()
