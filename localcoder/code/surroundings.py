@@ -15,6 +15,7 @@ from tree_sitter import Language as Grammar
 from tree_sitter import Node, Point, Query, QueryCursor, Tree
 
 from localcoder.code.grammars import grammar_of, limited_parser
+from localcoder.code.indentation import depth_of
 from localcoder.code.languages import Language
 
 OPENING, CLOSING = "([{", ")]}"
@@ -108,14 +109,14 @@ def _shortened_before(before: str) -> str:
     match = re.compile(r"^(?=[^\s)\]}])", re.MULTILINE).search(before, earliest, len(before) - _BEFORE // 2)
     first = start = match.start() if match else before.find("\n", earliest) + 1 or earliest
     heads: list[str] = []
-    depth = _indent(before[start:].lstrip("\n").partition("\n")[0])
+    depth = depth_of(before[start:].lstrip("\n").partition("\n")[0])
     while depth > 0 and start > 0:
         above = before.rfind("\n", 0, start - 1) + 1
         line, start = before[above:start], above
-        if line.strip() and _indent(line) < depth and not line.lstrip().startswith(("#", "//", "/*", "*")):
+        if line.strip() and depth_of(line) < depth and not line.lstrip().startswith(("#", "//", "/*", "*")):
             heads.insert(0, line)
             # A bracket in a line of its own belongs to the line above it.
-            depth = _indent(line) + line.lstrip().startswith("{")
+            depth = depth_of(line) + line.lstrip().startswith("{")
     return "".join(heads) + before[first:]
 
 
@@ -125,20 +126,15 @@ def _shortened_after(after: str) -> str:
         return after
     end = after.rfind("\n", 0, _AFTER) + 1 or _AFTER
     shown, tails = after[:end], []
-    depth = _indent(shown.rstrip().rpartition("\n")[2])
+    depth = depth_of(shown.rstrip().rpartition("\n")[2])
     while depth > 0 and end < len(after):
         below = after.find("\n", end) + 1 or len(after)
         line, end = after[end:below], below
-        if line.strip() and _indent(line) < depth:
-            depth = _indent(line)
+        if line.strip() and depth_of(line) < depth:
+            depth = depth_of(line)
             if _CLOSES_ONLY.match(line):
                 tails.append(line)
     return shown + "".join(tails)
-
-
-def _indent(line: str) -> int:
-    expanded = line.expandtabs(8)
-    return len(expanded) - len(expanded.lstrip())
 
 
 class _Parsed:

@@ -5,8 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localcoder.completion.context import Snippet
 from localcoder.errors import LocalcoderError
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of another file. `path` is what the model is told it is called."""
+
+    path: str
+    text: str
+
+    @property
+    def size(self) -> int:
+        """Characters that it takes in a prompt."""
+        return len(self.path) + len(self.text) + 1
 
 
 @dataclass(frozen=True)

@@ -11,31 +11,21 @@ together. Until that is decided the text in question is held back, so that what 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from localcoder.code.guess import language_at
-from localcoder.code.languages import Language
-from localcoder.code.surroundings import CLOSING, OPENING, Fit, OpenBracket, surroundings
+from localcoder.code.surroundings import CLOSING, OPENING, Fit, surroundings
+from localcoder.completion.block import Block
 from localcoder.completion.document import Document
+from localcoder.completion.repetition import Loop, Repetition
 
 Mode = Literal["line", "block", "free"]
 MODES: tuple[Mode, ...] = ("line", "block", "free")
 
-_CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|until)\b|```|~~~|\"\"\"|'''")
-"""How a line begins that closes a block."""
-_GOES_ON = re.compile(
-    r"(?:else|elif|elsif|elseif|except|finally|catch|case|default|rescue|ensure|when|in|then|do|while|where|and|or)\b"
-    r"|[.,?:&|+*/={<>-]|#\s*(?:if|else|elif|endif|define)"
-)
-"""How a line begins that goes on with a statement, though it is not indented more than its first line."""
 REPEATED_LINES, REPEATED_CHARACTERS = 2, 40
 """What has to be said again of the code behind the cursor to be taken for a repetition of it."""
-_ROUNDS_KEPT, _ROUNDS = 2, 16
-"""Of lines that come again and again: how many rounds are shown, and from how many on nothing else is expected."""
-_LONGEST_UNIT = 3
-_LOOKED_AT_LINES = 200
 _GRACE_LINES = 8
 """Lines that are waited for before a text ends at a line end though the model may mean to go on."""
 _SHORTEST_REPEAT = 3
@@ -69,23 +59,6 @@ def end_of(document: Document, pieces: Iterable[str], *, ended: bool, mode: Mode
     return ending.finish(ended=ended)
 
 
-@dataclass(frozen=True)
-class Closing:
-    """A bracket of the text, at `offset`, that closes one which stood open before the cursor."""
-
-    offset: int
-    opened: OpenBracket
-
-
-@dataclass(frozen=True)
-class Nesting:
-    """`depth` brackets are open where the text's last line begins; `closed` are those of before the cursor that the
-    line closes."""
-
-    depth: int
-    closed: tuple[Closing, ...]
-
-
 class Ending:
     """One text as it comes. `reason` is set when no more of it is wanted."""
 
@@ -100,9 +73,9 @@ class Ending:
         self._line = prefix[prefix.rfind("\n") + 1 :]
         self._rest = suffix.partition("\n")[0].strip()
         self._is_last = not suffix.strip()
-        self._repeat = _Repeat(suffix)
-        self._loop = _Loop(prefix, suffix)
-        self._block = _Block(self._line, language, self._surroundings.open_brackets)
+        self._repeat = Repetition(suffix)
+        self._loop = Loop(prefix, suffix)
+        self._block = Block(self._line, language, self._surroundings.open_brackets)
         self._is_mid_line = bool(self._rest and self._line.strip()) and self._rest[0] not in CLOSING + "\"'`"
         self._text = ""
         self._fits: dict[int, Fit] = {}
@@ -310,224 +283,6 @@ class Ending:
         return None
 
 
-class _Block:
-    """The block that the cursor is in, by indentation, and what of it was closed.
-
-    When there is code in the cursor's line, the block is what this line begins: the lines indented more. When it is
-    blank, the block is the one that the first line of the text is in.
-    """
-
-    def __init__(self, line: str, language: Language, open_brackets: Sequence[OpenBracket]) -> None:
-        self._line = line
-        self._open_brackets = open_brackets
-        self._by_indentation = language.by_indentation
-        self._is_head = re.search(language.indent_after, line) is not None
-        self._is_own_line = self._is_known = bool(line.strip())
-        self._indent = _indent(line)
-        self._has_deeper = False
-        self._over: int | None = None
-
-    def nesting(self, fit: Fit, start: int) -> Nesting:
-        """What the brackets of the text up to the fit's end do; `start` is where its last line begins."""
-        stack = [(bracket, -len(self._line) - 1) for bracket in self._open_brackets]
-        closed: list[Closing] = []
-        depth = len(stack) if self._by_indentation else 0
-        own = OpenBracket("", self._line[: len(self._line) - len(self._line.lstrip())])
-        for bracket in fit.brackets:
-            if bracket.character in OPENING:
-                stack.append((OpenBracket(bracket.character, own.indentation), bracket.offset))
-            else:
-                opened, at = stack.pop() if stack else (own, -1)
-                if at < 0 <= bracket.offset and bracket.offset >= start:
-                    closed.append(Closing(bracket.offset, opened))
-            if bracket.offset < start:
-                depth = sum(1 for _, at in stack if self._by_indentation or at >= -len(self._line))
-        reopened = sum(1 for _, at in stack if at >= start)
-        # A line that opens as many as it closes (`} else {`) closes nothing.
-        return Nesting(depth, tuple(closed) if len(closed) > reopened else ())
-
-    def closed(self, closing: Closing) -> None:
-        """The text rightly closes what stood open: the block is now the one of the line that opened it."""
-        indent = _indent(closing.opened.indentation + ".")
-        if self._by_indentation:
-            self._indent, self._is_own_line, self._is_known, self._has_deeper = indent, True, True, False
-        elif closing.opened.character == "{":
-            self._over = indent
-
-    def ended(self, line: str) -> None:
-        """A line that is shown closes the block."""
-        self._over = _indent(line)
-
-    def seen(self, line: str, *, is_first: bool) -> None:
-        """The line belongs to the block."""
-        indent = _indent((self._line if is_first else "") + line)
-        if not self._is_known:
-            self._indent, self._is_known = indent, True
-        elif not is_first:
-            self._has_deeper = self._has_deeper or indent > self._indent
-
-    def may_end_at(self, line: str) -> bool:
-        """Whether a line that begins so could be the first that is not shown."""
-        text = line.strip()
-        return not text or not self._is_known or _indent(line) <= self._indent or _CLOSES.match(text) is not None
-
-    def judge(self, line: str, depth: int, *, after_blank: bool) -> Literal["in", "closes", "leaves", "follows"]:
-        """Whether the line is in the block, closes or leaves it, or follows what is complete but may go on.
-
-        `depth`: brackets open in which lines may be indented anyhow.
-        """
-        if depth > 0 or not self._is_known:
-            return "in"
-        indent, text = _indent(line), line.strip()
-        closes, goes_on = _CLOSES.match(text) is not None, _GOES_ON.match(text) is not None
-        if indent < self._indent and self._by_indentation:
-            return "closes" if closes else "leaves"
-        if self._over is not None and indent <= self._over and not goes_on:
-            return "closes" if closes else "follows"
-        if indent == self._indent and not closes and not goes_on:
-            if self._has_deeper and self._is_own_line:
-                return "leaves" if self._is_head else "follows"
-            if after_blank and (self._is_own_line or (indent == 0 and self._has_deeper)):
-                return "follows"
-        return "in"
-
-
-class _Repeat:
-    """How much of the code behind the cursor the text says at its end, white space at line ends left out.
-
-    `start` is where in the text that begins, `length` its characters, `lines` its whole lines.
-    """
-
-    def __init__(self, suffix: str) -> None:
-        self._wanted = _condensed(suffix)
-        self._first_line = len(self._wanted.lstrip("\n").partition("\n")[0]) + self._wanted.startswith("\n")
-        self._lead = len(suffix) - len(suffix.lstrip())
-        self._table = [0]
-        self._condensed: list[int] = []
-        self._space = ""
-        self._seen = 0
-        self._space_start = 0
-        self.length = 0
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-
-    def feed(self, part: str) -> None:
-        for character in part:
-            if character.isspace():
-                if not self._space:
-                    self._space_start = self._seen
-                self._space += character
-            else:
-                if self._space:
-                    if "\n" in self._space:
-                        self._take("\n", self._space_start)
-                        self._space = self._space.rpartition("\n")[2]
-                    for offset, space in enumerate(self._space, self._seen - len(self._space)):
-                        self._take(space, offset)
-                    self._space = ""
-                self._take(character, self._seen)
-            self._seen += 1
-
-    def _take(self, character: str, offset: int) -> None:
-        """One step of Knuth, Morris and Pratt's search."""
-        self._starts.append(offset)
-        self._ends.append(self._seen)
-        length = self.length
-        while length and (length == len(self._wanted) or self._wanted[length] != character):
-            length = self._fallback(length)
-        if length < len(self._wanted) and self._wanted[length] == character:
-            length += 1
-        self.length = length
-
-    def _fallback(self, length: int) -> int:
-        table, wanted = self._table, self._wanted
-        while len(table) < length:
-            border = table[-1]
-            character = wanted[len(table)]
-            while border and wanted[border] != character:
-                border = table[border - 1]
-            table.append(border + (wanted[border] == character))
-        return table[length - 1]
-
-    @property
-    def start(self) -> int:
-        """Where the repetition begins in the text, the white space that the suffix begins with included."""
-        if not self.length:
-            return self._seen
-        start, end = self._starts[-self.length], self._ends[-self.length]
-        return max(start, end - self._lead) if self._wanted.startswith("\n") else start
-
-    @property
-    def lines(self) -> int:
-        said = self._wanted[: self.length].strip("\n").count("\n")
-        is_whole = self.length == len(self._wanted) or self._wanted[self.length] == "\n"
-        return said + is_whole if self.length else 0
-
-    @property
-    def covers_first_line(self) -> bool:
-        return 0 < self._first_line <= self.length
-
-
-class _Loop:
-    """Lines that come again and again: more often than the file itself does it, and than anyone means."""
-
-    def __init__(self, prefix: str, suffix: str) -> None:
-        lines = prefix.split("\n")[-_LOOKED_AT_LINES:], suffix.split("\n")[:_LOOKED_AT_LINES]
-        self._usual = max(_most_rounds(each) for each in lines)
-
-    def held(self, text: str) -> int:
-        """Offset from which the text may be a loop's."""
-        found = self._find(text)
-        return len(text) if found is None else found[0]
-
-    def end(self, text: str) -> int | None:
-        """Offset where the text is to end, when it goes round in circles."""
-        found = self._find(text)
-        return found[0] if found is not None and found[1] >= max(_ROUNDS, self._usual + 1) else None
-
-    def cut(self, text: str) -> int | None:
-        """Offset where the text is to end when it was broken off."""
-        found = self._find(text)
-        return found[0] if found is not None and found[1] > max(_ROUNDS_KEPT + 1, self._usual) else None
-
-    def _find(self, text: str) -> tuple[int, int] | None:
-        """(offset of the rounds that are too many, how many there are in all)."""
-        *whole, last = text.split("\n")
-        for period in range(1, _LONGEST_UNIT + 1):
-            repeated = _repeated_lines(whole, period)
-            rounds, kept = 1 + repeated // period, max(_ROUNDS_KEPT, self._usual)
-            if rounds < kept or not any(line.strip() for line in whole[-period:]):
-                continue
-            beyond = repeated - (kept - 1) * period
-            if beyond > 0 or whole[-period].startswith(last):
-                return len("\n".join(whole[: len(whole) - beyond])), rounds
-        return None
-
-
-def _most_rounds(lines: list[str]) -> int:
-    """How often in a row the same lines stand there, at most."""
-    most = 1
-    for period in range(1, _LONGEST_UNIT + 1):
-        count = 0
-        for above, line in zip(lines, lines[period:], strict=False):
-            count = count + 1 if above == line and line.strip() else 0
-            most = max(most, 1 + count // period)
-    return most
-
-
-def _repeated_lines(lines: list[str], period: int) -> int:
-    """How many lines at the end equal the line `period` above them."""
-    count = 0
-    while count + period < len(lines) and lines[-1 - count] == lines[-1 - count - period]:
-        count += 1
-    return count
-
-
-def _condensed(text: str) -> str:
-    """Without white space at line ends and at the end, and without blank lines."""
-    return re.sub(r"[^\S\n]*\n\s*?(?=[^\S\n]*\S)|\s+\Z", lambda match: "\n" if "\n" in match[0] else "", text).rstrip()
-
-
 def _first_unopened(text: str) -> int | None:
     """Offset of the first bracket that looks as if it closed something opened before the text."""
     depth = 0
@@ -536,8 +291,3 @@ def _first_unopened(text: str) -> int | None:
         if depth < 0:
             return match.start()
     return None
-
-
-def _indent(line: str) -> int:
-    expanded = line.expandtabs(8)
-    return len(expanded) - len(expanded.lstrip())

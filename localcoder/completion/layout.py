@@ -47,8 +47,11 @@ def fim_prompt(
 
 
 def repository_head(repository: Sequence[int], files: Sequence[Sequence[int]], special: SpecialIds) -> tuple[int, ...]:
-    """The ids that stand before a FIM prompt: each of `files` is "path\ncode" as ids. Nothing when there are none."""
-    if not files or special.file_sep is None:
+    """The ids that stand before a FIM prompt: the repository's name, and each of `files`, "path\ncode", as ids.
+
+    Nothing when there is neither.
+    """
+    if special.file_sep is None or not (repository or files):
         return ()
     name = (special.repo_name, *repository) if special.repo_name is not None and repository else ()
     separated = [token for file in files for token in (special.file_sep, *file)]

@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
+from localcoder.code.repository import Place, place_of
 from localcoder.completion.alignment import align
-from localcoder.completion.context import CONTEXT_SHARE, Snippet, choose_snippets
-from localcoder.completion.document import Document
+from localcoder.completion.context.snippets import CONTEXT_SHARE, choose_snippets
+from localcoder.completion.document import Document, Snippet
 from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
 from localcoder.completion.window import (
     CHARACTERS_PER_TOKEN,
@@ -234,9 +236,12 @@ class _Fit:
 
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
         snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]
-        path = f"{self.document.path.name}\n" if snippets and self.document.path is not None else ""
+        place = Place("", PurePosixPath())
+        if self.document.path is not None and self.model.special.file_sep is not None:
+            place = place_of(self.document.path)
+        path = f"{place.path}\n" if place.path.name and (snippets or place.repository) else ""
         anchor = window.anchor if self.layout == "anchored" else len(window.prefix)
-        texts = [path + window.prefix[:anchor], window.prefix[anchor:], window.suffix, *snippets]
-        prefix, typed, suffix, *files = await self.engine.tokenize(texts)
-        head = repository_head((), files, self.model.special)
+        texts = [place.repository, path + window.prefix[:anchor], window.prefix[anchor:], window.suffix, *snippets]
+        repository, prefix, typed, suffix, *files = await self.engine.tokenize(texts)
+        head = repository_head(repository, files, self.model.special)
         return head + fim_prompt(self.layout, prefix, suffix, self.model.special, typed)

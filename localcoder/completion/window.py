@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from localcoder.completion.alignment import Alignment, align
-from localcoder.completion.context import Snippet
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 
 CHARACTERS_PER_TOKEN = 3.0
 """Characters of code a token covers, on the low side: a window guessed too small costs less than a second try."""

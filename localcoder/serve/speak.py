@@ -10,8 +10,7 @@ from pathlib import PurePath
 from typing import Any, TypeVar, cast
 
 from localcoder.completion.complete import Completion, Options, TextDelta
-from localcoder.completion.context import Snippet
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 from localcoder.completion.ending import MODES, Mode
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Sampling

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localcoder.code.indentation import depth_of
 from localcoder.code.languages import LANGUAGES, language_of
 from localcoder.code.surroundings import CLOSING, OPENING
 from localcoder.completion.document import Document
@@ -214,11 +215,11 @@ def _cut_block(text: str, rng: random.Random) -> tuple[int, int] | None:
     start, end = lines[header]
     if not text[start:end].strip():
         return None
-    indent = _depth(text[start:end])
+    indent = depth_of(text[start:end])
     last, first = header, None
     for number in range(header + 1, min(len(lines), header + 1 + LONGEST_BLOCK_LINES)):
         line = text[slice(*lines[number])]
-        if line.strip() and _depth(line) <= indent:
+        if line.strip() and depth_of(line) <= indent:
             break
         if line.strip():
             last, first = number, first or number
@@ -230,11 +231,6 @@ def _cut_block(text: str, rng: random.Random) -> tuple[int, int] | None:
     begin = lines[first][0]
     depth = len(text[slice(*lines[first])]) - len(text[slice(*lines[first])].lstrip())
     return rng.choice([(end - text[start:end].endswith("\r"), stop), (begin, stop), (begin + depth, stop)])
-
-
-def _depth(line: str) -> int:
-    expanded = line.expandtabs(8)
-    return len(expanded) - len(expanded.lstrip())
 
 
 KINDS = {"pair": _cut_pair, "part": _cut_part, "rest": _cut_rest, "line": _cut_line, "block": _cut_block}

@@ -45,6 +45,17 @@ def test_layouts_are_the_ones_that_were_trained():
         fim_prompt("psm", [7], [9], replace(SPECIAL, fim_middle=None))
 
 
+async def test_a_file_in_a_repository_is_named_as_in_training(engine, tmp_path):
+    (tmp_path / "shop" / ".git").mkdir(parents=True)
+    info, session = await engine.info(), Session()
+    for name, said in (("shop/lib/basket.py", b"lib/basket.py\n"), ("alone.py", b"")):
+        document = replace(DOCUMENT, path=tmp_path / name)
+        plan = await session.plan(document, engine, info, "spm", Limits(2000, 64, None))
+        prompt = b"".join(await engine.pieces(plan.ids))
+        assert prompt.startswith(b"<repo_name>shop<file_sep><fim_prefix>" if said else b"<fim_prefix>")
+        assert prompt.endswith(b"<fim_middle>" + said + BEFORE.encode())
+
+
 async def test_a_completion_streams_and_is_the_same_twice(engine):
     first, updates = await run(engine)
     again, _ = await run(engine)
@@ -150,7 +161,7 @@ async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
     completion = await run_in(engine, session, document, options)
     pieces = await engine.pieces([token.id for token in completion.tokens if token.id >= 0])
     joined = b"".join(pieces).decode()
-    assert completion.text and joined.endswith(completion.text) and joined != completion.text
+    assert completion.text and joined.rstrip().endswith(completion.text) and joined.rstrip() != completion.text
 
 
 async def test_near_lines_first_then_the_whole_window(engine):

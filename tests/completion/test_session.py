@@ -2,8 +2,7 @@
 
 import asyncio
 
-from localcoder.completion.context import Snippet
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 from localcoder.completion.session import Limits, Session
 from tests.completion.word_engine import INFO, WordEngine, read_prompt
 

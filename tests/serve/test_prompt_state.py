@@ -13,8 +13,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from localcoder.completion.complete import Completion, Options, complete
-from localcoder.completion.context import Snippet
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 from localcoder.completion.session import Session
 from localcoder.serve.app import Completer
 from tests.completion.word_engine import Prompt, WordEngine, count_tokens, read_prompt

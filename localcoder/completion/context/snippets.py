@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from localcoder.completion.document import Snippet
 
 CONTEXT_SHARE = 0.5
 """Of the prompt's budget, the part that pieces of other files may take."""
-
-
-@dataclass(frozen=True)
-class Snippet:
-    """A piece of another file. `path` is what the model is told it is called."""
-
-    path: str
-    text: str
-
-    @property
-    def size(self) -> int:
-        """Characters that it takes in a prompt."""
-        return len(self.path) + len(self.text) + 1
 
 
 def choose_snippets(

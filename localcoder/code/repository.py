@@ -1,0 +1,31 @@
+"""The repository that a file belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+_VERSION_CONTROL = (".git", ".hg", ".jj", ".svn")
+_BUILD_FILES = ("pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", "pom.xml", "CMakeLists.txt")
+"""What stands in the topmost folder of a project that is under no version control."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file stands: its repository's name, "" for a file in none, and its path from there."""
+
+    repository: str
+    path: PurePosixPath
+
+
+@lru_cache(maxsize=256)
+def place_of(path: Path) -> Place:
+    """The file's place in the nearest repository around it, else its name alone. Looks at folders, not at the file."""
+    absolute = path.absolute()
+    folders = [folder for folder in absolute.parents if folder != Path(folder.anchor) and folder != Path.home()]
+    for markers in (_VERSION_CONTROL, _BUILD_FILES):
+        for folder in folders:
+            if any((folder / marker).exists() for marker in markers):
+                return Place(folder.name, PurePosixPath(absolute.relative_to(folder).as_posix()))
+    return Place("", PurePosixPath(path.name))

@@ -1,0 +1,1 @@
+"""Which pieces of other files go into the prompt."""
