@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
+import signal
 import sys
-from collections.abc import Generator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import click
 from converters.errors import ConvertError
 
 if TYPE_CHECKING:
+    from localcoder.engine.local import LocalEngine
     from localcoder.evaluate.calibrate import Calibration, CalibrationProgress
 
 
@@ -52,6 +55,7 @@ def command(
     from converters.gguf_file import read_gguf
     from converters.imatrix import imatrix_bytes
     from converters.output import write_whole
+    from localcoder.engine.local import LocalEngine
     from localcoder.evaluate.calibrate import FORMS, calibrate, find_sources
 
     file = read_gguf(model)
@@ -63,28 +67,42 @@ def command(
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output} cannot be a file.", param_hint="-o")
     sources = find_sources(texts)
-    work = calibrate(model, sources, forms=forms or FORMS, chunk_tokens=chunk_size or 0, max_chunks=chunks or 0,
-                     threads=threads or 0)  # fmt: skip
-    found = _watch(work, quiet=quiet)
+    # On the CPU all inputs are in memory that can be read.
+    engine = LocalEngine(model, n_threads=threads, n_gpu_layers=0)
+    work = calibrate(engine, sources, forms=forms or FORMS, chunk_tokens=chunk_size or 0, max_chunks=chunks or 0)
+    found = asyncio.run(_watch(work, engine, quiet=quiet))
     names = sorted({str(path) for path in texts})
     write_whole(output, imatrix_bytes(found.sums, found.counts, names, found.chunks, found.chunk_tokens))
     tokens = max(found.counts.values())
     click.echo(f"{output}  {tokens:,} tokens of {len(sources)} files  {len(found.sums)} matrices")
 
 
-def _watch(work: Generator[CalibrationProgress, None, Calibration], *, quiet: bool) -> Calibration:
+async def _watch(
+    work: AsyncGenerator[CalibrationProgress | Calibration, None], engine: LocalEngine, *, quiet: bool
+) -> Calibration:
+    """Run it to its end with a progress bar. Ctrl+C and SIGTERM end it and the engine."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from localcoder.evaluate.calibrate import CalibrationProgress
+
+    task = asyncio.current_task()
+    assert task is not None
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     columns = (TextColumn("Calibrating"), BarColumn(), MofNCompleteColumn(), TextColumn("tokens"),
                TextColumn("{task.fields[rate]:.0f}/s"), TimeRemainingColumn())  # fmt: skip
     silent = quiet or not sys.stderr.isatty()
-    with contextlib.closing(work), Progress(*columns, console=Console(stderr=True), disable=silent) as bar:
-        task = bar.add_task("", total=None, rate=0.0)
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as end:
-                result: Calibration = end.value
-                return result
-            bar.update(task, completed=event.done_tokens, total=event.total_tokens, rate=event.tokens_per_s)
+    try:
+        with Progress(*columns, console=Console(stderr=True), disable=silent) as shown:
+            bar = shown.add_task("", total=None, rate=0.0)
+            async with aclosing(work):
+                async for event in work:
+                    if not isinstance(event, CalibrationProgress):
+                        return event
+                    shown.update(bar, completed=event.done_tokens, total=event.total_tokens, rate=event.tokens_per_s)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        await engine.close()
+    raise AssertionError("a calibration ends with what it found")

@@ -156,6 +156,18 @@ Event = Progress | Token | Ended | Finished
 
 
 @dataclass(frozen=True)
+class MatrixInputs:
+    """What a matrix was multiplied with: Σx² of `rows` inputs by column, as float64 in the machine's byte order.
+
+    `name` is the matrix's in the GGUF file.
+    """
+
+    name: str
+    rows: int
+    sums: bytes
+
+
+@dataclass(frozen=True)
 class ReadEstimate:
     """What reading a prompt would cost now: `reusable` of its `total` tokens are in the KV cache.
 

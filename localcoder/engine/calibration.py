@@ -8,16 +8,14 @@ ggml.h, which the bindings do not describe; what is read of it is checked before
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from localcoder.engine.api import SpecialIds
-from localcoder.engine.vocab import special_ids
+from localcoder.engine.llama import DecodeAborted, Llama
 from localcoder.errors import LocalcoderError
 
 _F32 = 0
@@ -44,62 +42,29 @@ Tensor._fields_ = (
 
 
 class Calibrator:
-    """A model on the CPU whose matrix products are watched.
+    """A second context on a model that lies in main memory, whose matrix products are watched.
 
     `sums` maps a weight's GGUF name to Σx² by input column, in float64, `counts` to the inputs summed. A sequence is
-    at most `max_tokens` long. Belongs to one thread.
+    at most `max_tokens` long. Belongs to one thread. With `is_void` it gives up in the middle of one.
     """
 
-    def __init__(self, path: Path, max_tokens: int, n_threads: int) -> None:
+    def __init__(self, llama: Llama, max_tokens: int, is_void: Callable[[], bool]) -> None:
         self.sums: dict[str, npt.NDArray[np.float64]] = {}
         self.counts: dict[str, int] = {}
+        self._is_void = is_void
         self._failure = ""
-        self._log = lib.llama_log_callback(lambda *_: None)
-        lib.llama_log_set(self._log, ctypes.c_void_p(0))
-        lib.llama_backend_init()
-        parameters = lib.llama_model_default_params()
-        # On the CPU all inputs are in memory that can be read here.
-        parameters.n_gpu_layers = 0
-        self._model = lib.llama_model_load_from_file(str(path).encode(), parameters)
-        if not self._model:
-            raise LocalcoderError(f"{path} cannot be loaded.", "See `localcoder inspect`.", exit_code=2)
-        self._vocab = lib.llama_model_get_vocab(self._model)
         self._callback = lib.ggml_backend_sched_eval_callback(self._on_node)
         context = lib.llama_context_default_params()
         context.n_ctx = context.n_batch = context.n_ubatch = max_tokens
-        context.n_threads = context.n_threads_batch = n_threads
+        context.n_threads = context.n_threads_batch = llama.n_threads
         context.cb_eval = self._callback
         context.op_offload = context.offload_kqv = False
-        self._context = lib.llama_init_from_model(self._model, context)
+        self._context = lib.llama_init_from_model(llama.model, context)
         if not self._context:
             raise LocalcoderError(f"No memory for {max_tokens} tokens at once.", "Give a smaller --chunk-size.")
 
-    @property
-    def window(self) -> int:
-        """The sliding window that the file declares, in tokens; 0 for none."""
-        buffer = ctypes.create_string_buffer(32)
-        size = lib.llama_model_meta_val_str(self._model, b"starcoder2.attention.sliding_window", buffer, 32)
-        return int(buffer.value) if size > 0 else 0
-
-    def special(self) -> SpecialIds:
-        """The ids that FIM and repository prompts need."""
-        control = {}
-        for token in range(lib.llama_vocab_n_tokens(self._vocab)):
-            if lib.llama_vocab_is_control(self._vocab, token):
-                control[lib.llama_vocab_get_text(self._vocab, token).decode("utf-8", "replace")] = token
-        return special_ids(control)
-
-    def tokenize(self, text: str) -> list[int]:
-        """Ids of user text; nothing in it becomes a special token."""
-        data = text.encode("utf-8", "replace")
-        buffer = (ctypes.c_int32 * (len(data) + 8))()
-        count = lib.llama_tokenize(self._vocab, data, len(data), buffer, len(buffer), False, False)
-        if count < 0:
-            raise LocalcoderError("A text could not be tokenized.", "Leave it out.")
-        return list(buffer[:count])
-
     def add(self, ids: Sequence[int]) -> None:
-        """Run one sequence from position 0 and add its inputs to the sums."""
+        """Run one sequence from position 0 and add its inputs to the sums. Raises DecodeAborted when it is void."""
         lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
         batch = lib.llama_batch_init(len(ids), 0, 1)
         try:
@@ -109,7 +74,10 @@ class Calibrator:
                 batch.seq_id[i][0] = 0
                 # The last layer computes only positions with an output.
                 batch.logits[i] = True
-            if lib.llama_decode(self._context, batch) != 0 or self._failure:
+            failed = lib.llama_decode(self._context, batch) != 0
+            if self._is_void():
+                raise DecodeAborted
+            if failed or self._failure:
                 raise LocalcoderError(
                     f"The model failed on a text: {self._failure or 'decoding'}.", "Try another text."
                 )
@@ -118,7 +86,6 @@ class Calibrator:
 
     def close(self) -> None:
         lib.llama_free(self._context)
-        lib.llama_model_free(self._model)
 
     def _on_node(self, address: Any, ask: bool, _: Any) -> bool:
         node = ctypes.cast(address, ctypes.POINTER(Tensor)).contents
@@ -130,6 +97,8 @@ class Calibrator:
         if not name.startswith("blk.") or not name.endswith(".weight") or weights.ne[1] < 2 or inputs.type != _F32:
             return not ask
         if not ask:
+            if self._is_void():
+                return False
             try:
                 self._sum(name, weights, inputs)
             except ValueError as error:

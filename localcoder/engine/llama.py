@@ -183,6 +183,11 @@ class Llama:
         lib.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")
 
+    @property
+    def model(self) -> int:
+        """llama.cpp's handle of the model, for a context of another kind."""
+        return self._model
+
     # Text
 
     def tokenize(self, text: str) -> list[int]:

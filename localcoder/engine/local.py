@@ -22,6 +22,7 @@ from localcoder.engine.api import (
     Event,
     Finished,
     Lora,
+    MatrixInputs,
     ModelInfo,
     Progress,
     ReadEstimate,
@@ -135,6 +136,31 @@ class LocalEngine:
         worker = await self._ready()
         await worker.ask({"op": "warm", "ids": list(ids)})
         self._used()
+
+    async def calibrate(self, chunks: Sequence[Sequence[int]]) -> AsyncGenerator[int | MatrixInputs, None]:
+        """Run sequences of ids, each from position 0, and watch what the model's matrices are multiplied with.
+
+        Yields the tokens done so far after each, and at the end what went into each matrix. The model has to be in main
+        memory (`n_gpu_layers` 0). Closing the iterator cancels it. Raises LocalcoderError.
+        """
+        worker = await self._ready()
+        job, events = worker.start({"op": "calibrate", "chunks": [list(chunk) for chunk in chunks]})
+        finished = False
+        try:
+            while not finished:
+                message = await events.get()
+                _raise_error(message)
+                finished = "ok" in message
+                if inputs := message.get("inputs"):
+                    name, rows, sums = inputs
+                    yield MatrixInputs(name, rows, bytes.fromhex(sums))
+                elif not finished:
+                    yield message["done"]
+        finally:
+            if not finished:
+                worker.cancel(job)
+            worker.forget(job)
+            self._used()
 
     async def cancel(self, request: Request | None = None) -> None:
         if self._worker is None:

@@ -10,6 +10,8 @@ superseded or cancelled; the main thread computes. Every message of a request ca
     → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
                                                       {"id": 4, "finished": [reason, {…}]}
     → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}, also when a newer one takes its place
+    → {"op": "calibrate", "id": 9, "chunks": [[…], …]}  ← {"id": 9, "done": tokens} …, {"id": 9, "inputs": [name, rows,
+                                                      hex]} …, {"id": 9, "ok": null}
     → {"op": "ping", "id": 8}                       ← {"id": 8, "ok": []}
     → {"op": "save", "id": 7}                       ← {"id": 7, "ok": null}
     → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
@@ -25,6 +27,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -111,12 +114,35 @@ class Worker:
                 generator.warm(job["ids"], is_void)
             self._send(job_id, ok=None)
             return
+        if job["op"] == "calibrate":
+            self._calibrate(job, is_void)
+            return
         fields = job["request"]
         sampling = Sampling(**fields.pop("sampling"))
         fields["forced"] = bytes.fromhex(fields["forced"])
         request = Request(**fields, sampling=sampling, request_id=job_id)
         for kind, value in generator.generate(request, arrived, is_void):
             self._send(job_id, **{kind: value})
+
+    def _calibrate(self, job: dict[str, Any], is_void: Callable[[], bool]) -> None:
+        from localcoder.engine.calibration import Calibrator
+        from localcoder.engine.llama import DecodeAborted
+
+        llama, _ = self._loaded()
+        calibrator = Calibrator(llama, max(map(len, job["chunks"]), default=1), is_void)
+        try:
+            done = 0
+            for chunk in job["chunks"]:
+                calibrator.add(chunk)
+                done += len(chunk)
+                self._send(job["id"], done=done)
+            for name, sums in calibrator.sums.items():
+                self._send(job["id"], inputs=[name, calibrator.counts[name], sums.tobytes().hex()])
+            self._send(job["id"], ok=None)
+        except DecodeAborted:
+            raise LocalcoderError("The calibration was cancelled.", "Begin it again.") from None
+        finally:
+            calibrator.close()
 
     def _read(self) -> None:
         """Take messages until the parent is gone: then nobody is left to compute for, and nobody to read an answer."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from localcoder.completion.layout import LAYOUTS, fim_prompt
-from localcoder.engine.api import SpecialIds
-from localcoder.engine.calibration import Calibrator
+from localcoder.engine.api import MatrixInputs, SpecialIds
+from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
-from localcoder.hardware import default_threads
 
 SUFFIXES = frozenset(
     (
@@ -100,37 +100,52 @@ def prompts(
             yield [*tokenize(source.text), *end]
 
 
-def calibrate(
-    model: Path,
+async def calibrate(
+    engine: LocalEngine,
     sources: Sequence[Source],
     *,
     forms: Sequence[str] = FORMS,
     chunk_tokens: int = 0,
     max_chunks: int = 0,
-    threads: int = 0,
-) -> Generator[CalibrationProgress, None, Calibration]:
-    """Run the sources through the model, cut in chunks, and return what was summed. Every token counts.
+) -> AsyncGenerator[CalibrationProgress | Calibration, None]:
+    """Run the sources through the model, cut in chunks; the last thing that comes is what was summed.
 
-    `chunk_tokens` 0 means 512, or the sliding window where that is less: beyond it, llama.cpp's graph sees keys that
-    the model never attended to. `max_chunks` 0 takes everything.
+    Every token counts. `chunk_tokens` 0 means 512, or the sliding window where that is less: beyond it, llama.cpp's
+    graph sees keys that the model never attended to. `max_chunks` 0 takes everything. Closing the iterator cancels it.
     """
-    calibrator = Calibrator(model, chunk_tokens or DEFAULT_CHUNK_TOKENS, threads or default_threads())
-    try:
-        size = chunk_tokens or min(DEFAULT_CHUNK_TOKENS, calibrator.window or DEFAULT_CHUNK_TOKENS)
-        stream = [
-            token for prompt in prompts(sources, calibrator.special(), calibrator.tokenize, forms) for token in prompt
-        ]
-        chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
-        chunks = chunks[:max_chunks] if max_chunks else chunks
-        total, done, start = sum(map(len, chunks)), 0, time.monotonic()
-        for chunk in chunks:
-            calibrator.add(chunk)
-            done += len(chunk)
-            rate = done / max(time.monotonic() - start, 1e-9)
-            yield CalibrationProgress(done, total, rate, (total - done) / rate)
-        return Calibration(calibrator.sums, calibrator.counts, len(chunks), size)
-    finally:
-        calibrator.close()
+    info = await engine.info()
+    size = chunk_tokens or min(DEFAULT_CHUNK_TOKENS, info.window or DEFAULT_CHUNK_TOKENS)
+    stream = await _stream(engine, sources, info.special, forms)
+    chunks = [stream[start : start + size] for start in range(0, len(stream), size)]
+    chunks = chunks[:max_chunks] if max_chunks else chunks
+    total, start = sum(map(len, chunks)), time.monotonic()
+    sums: dict[str, npt.NDArray[np.float64]] = {}
+    counts: dict[str, int] = {}
+    async with aclosing(engine.calibrate(chunks)) as events:
+        async for event in events:
+            if isinstance(event, MatrixInputs):
+                sums[event.name], counts[event.name] = np.frombuffer(event.sums, np.float64), event.rows
+            else:
+                rate = event / max(time.monotonic() - start, 1e-9)
+                yield CalibrationProgress(event, total, rate, (total - event) / rate)
+    yield Calibration(sums, counts, len(chunks), size)
+
+
+async def _stream(
+    engine: LocalEngine, sources: Sequence[Source], special: SpecialIds, forms: Sequence[str]
+) -> list[int]:
+    """All prompts as ids, one behind the other. They are made once to see their texts, and once from the texts' ids."""
+    texts: list[str] = []
+
+    def note(text: str) -> list[int]:
+        texts.append(text)
+        return []
+
+    for _ in prompts(sources, special, note, forms):
+        pass
+    # One by one: an answer is one line of the worker's protocol, which has a limit.
+    ids = iter([list((await engine.tokenize([text]))[0]) for text in texts])
+    return [token for prompt in prompts(sources, special, lambda _: next(ids), forms) for token in prompt]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

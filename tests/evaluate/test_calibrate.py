@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import subprocess
 import sys
+import time
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from converters.gguf_file import read_gguf
 from converters.imatrix import read_imatrix
-from localcoder.engine.api import SpecialIds
+from localcoder.engine.api import Finished, MatrixInputs, Request, SpecialIds
+from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
 from localcoder.evaluate.calibrate import Source, find_sources, prompts
 
@@ -52,6 +58,63 @@ def test_the_bundled_model_in_all_forms(demo_model: Path, tmp_path: Path) -> Non
     assert len(matrix.weights) == 6 * 6
     assert read_gguf(tmp_path / "x.gguf").get("imatrix.chunk_size") == 256
     assert all((weights > 0).all() for weights in matrix.weights.values())
+
+
+def begun(demo_model: Path, output: Path) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """A calibration that takes minutes, and the child that computes."""
+    big = output.with_name("big.py")
+    big.write_text("".join(f"def function_{i}(value):\n    return value + {i}\n" for i in range(30_000)))
+    command = [sys.executable, "-m", "localcoder", "calibrate", demo_model, "--text", big, "-o", output]
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    while not (children := psutil.Process(process.pid).children()):
+        time.sleep(0.01)
+    while children[0].cpu_times().user < 2.0:
+        time.sleep(0.05)
+    return process, children[0]
+
+
+def test_llama_cpp_stays_out_of_the_commands_own_process(demo_model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from localcoder.cli.main import cli\n"
+        "cli.main(sys.argv[1:], standalone_mode=False); print('llama_cpp' in sys.modules)"
+    )
+    arguments = ["calibrate", demo_model, "--text", __file__, "--chunks", 1, "-o", tmp_path / "x.gguf"]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
+
+
+def test_a_processor_that_lacks_an_instruction_ends_the_worker_alone(demo_model: Path, tmp_path: Path) -> None:
+    process, child = begun(demo_model, tmp_path / "x.gguf")
+    child.send_signal(signal.SIGILL)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "lacks an instruction" in error and len(error.splitlines()) == 2
+    assert not (tmp_path / "x.gguf").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_interrupted(demo_model: Path, tmp_path: Path, number: int) -> None:
+    process, child = begun(demo_model, tmp_path / "x.gguf")
+    process.send_signal(number)
+    _, error = process.communicate(timeout=10)
+    assert process.returncode == 130 and error.strip() == "localcoder: Interrupted."
+    assert not child.is_running() and not (tmp_path / "x.gguf").exists()
+
+
+async def test_the_engine_serves_on_after_a_calibration_was_cancelled(engine: LocalEngine) -> None:
+    ids = (await engine.tokenize(["import os\n" * 60]))[0]
+    async with aclosing(engine.calibrate([ids] * 1000)) as events:
+        assert await anext(events) == len(ids)
+    finished = [event async for event in engine.generate(Request(ids[:20], 3))][-1]
+    assert isinstance(finished, Finished) and finished.stats.elapsed_s < 5
+    found = [event async for event in engine.calibrate([ids, ids])]
+    assert found[:2] == [len(ids), 2 * len(ids)] and len(found) == 2 + 6 * 6
+    assert all(isinstance(each, MatrixInputs) and each.rows == 2 * len(ids) for each in found[2:])
+    running = asyncio.ensure_future(anext(engine.calibrate([ids * 8] * 100)))
+    await asyncio.sleep(0.05)
+    await engine.cancel()
+    with pytest.raises(LocalcoderError, match="cancelled"):
+        await running
 
 
 def test_an_output_is_no_input(demo_model: Path, tmp_path: Path) -> None:
