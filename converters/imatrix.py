@@ -74,7 +74,7 @@ def read_imatrix(path: Path) -> ImportanceMatrix:
     )
 
 
-def require_fitting(matrix: ImportanceMatrix, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def require_same_model(matrix: ImportanceMatrix, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse a matrix of another model; `shapes` are PyTorch's, by GGUF name. The embedding's is never used."""
     for name, weights in matrix.weights.items():
         if name in shapes and name != "token_embd.weight" and shapes[name][-1] != weights.size:

@@ -14,7 +14,7 @@ from converters import metadata as general
 from converters import starcoder2, tokenizer
 from converters.checkpoint import Checkpoint, SourceTensor
 from converters.errors import ConvertError
-from converters.imatrix import ImportanceMatrix, require_fitting
+from converters.imatrix import ImportanceMatrix, require_same_model
 from converters.plan import Plan, PlannedOutput, plan_files
 from converters.recipes import RECIPES, Recipe, needs_imatrix, tensor_type
 from converters.starcoder2 import Shape
@@ -98,7 +98,7 @@ def plan_model(
     `out` is a directory, for `DIR/NAME-LABEL.gguf`, or a path that ends in .gguf, for a single output.
     """
     if imatrix:
-        require_fitting(imatrix, {name: source.shape for name, source in model.sources.items()})
+        require_same_model(imatrix, {name: source.shape for name, source in model.sources.items()})
     outputs = []
     for mixture in mixtures:
         path = output_path(out, model.checkpoint.name, mixture.label, alone=len(mixtures) == 1)

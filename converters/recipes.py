@@ -135,7 +135,7 @@ def is_quantizable(name: str, shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 and name.endswith("weight") and "_norm.weight" not in name
 
 
-def fitting_type(type_name: str, columns: int) -> str:
+def type_for_columns(type_name: str, columns: int) -> str:
     """The type itself, or the nearest one whose blocks divide a row of `columns` values."""
     if columns % ggml.block_values(type_name) == 0:
         return type_name
@@ -164,7 +164,7 @@ def tensor_type(
         _, index, role, _ = name.split(".")
         if rule := recipe.rules.get(role):
             chosen = rule(Layer(int(index), layers, gqa, imatrix)) or chosen
-    return fitting_type(chosen, columns)
+    return type_for_columns(chosen, columns)
 
 
 def needs_imatrix(recipe_name: str, name: str, type_name: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from converters.bit_allocation import Allocation, allocate, allocated_mixture, candidate_types, measure_errors
 from converters.errors import ConvertError
-from converters.fit import Fitted, candidates, fitted_mixture, measure, solve
 from converters.imatrix import ImportanceMatrix, read_imatrix
 from converters.lossless import lossless_type
 from converters.model import Mixture, Model, find_recipe, plan_model, recipe_mixture
@@ -56,7 +56,7 @@ def prepare(
 ) -> Generator[Progress, None, Prepared]:
     """Plan the request's outputs. Weights are read only for `auto` on F32, for a size, and with `errors`.
 
-    With `errors`, the error of every output's tensors is measured, not only of those that are fitted.
+    With `errors`, the error of every output's tensors is measured, not only where a size decides the types.
     """
     check(request)
     imatrix = read_imatrix(request.imatrix) if request.imatrix else None
@@ -68,8 +68,8 @@ def prepare(
     mixtures = [recipe_mixture(model, RECIPES[name], imatrix) for name in dict.fromkeys(names)]
     measured: dict[tuple[str, str], float] = {}
     if request.fit_bytes or request.bpw:
-        measured = yield from measure(model, candidates(model, imatrix), shards, imatrix, request.threads)
-        mixtures += _fitted(request, model, measured, imatrix)
+        measured = yield from measure_errors(model, candidate_types(model, imatrix), shards, imatrix, request.threads)
+        mixtures += _allocated(request, model, measured, imatrix)
     if errors:
         wanted: dict[str, list[str]] = {}
         for mixture in mixtures:
@@ -77,38 +77,39 @@ def prepare(
                 if len(model.sources[tensor].shape) == 2 and (tensor, type_name) not in measured:
                     wanted.setdefault(tensor, []).append(type_name)
         types = {tensor: tuple(dict.fromkeys(listed)) for tensor, listed in wanted.items()}
-        measured |= yield from measure(model, types, shards, imatrix, request.threads)
+        measured |= yield from measure_errors(model, types, shards, imatrix, request.threads)
     plan = plan_model(model, mixtures, request.out, imatrix=imatrix, split_max_bytes=request.split_max_bytes)
     return Prepared(plan, measured)
 
 
-def _fitted(
+def _allocated(
     request: Request, model: Model, errors: Mapping[tuple[str, str], float], imatrix: ImportanceMatrix | None
 ) -> list[Mixture]:
     found = []
     if request.bpw:
         weights = sum(math.prod(source.shape) for source in model.sources.values())
-        found.append(fitted_mixture(f"{request.bpw:g}bpw", solve(model, errors, math.floor(weights * request.bpw / 8))))
+        allocation = allocate(model, errors, math.floor(weights * request.bpw / 8))
+        found.append(allocated_mixture(f"{request.bpw:g}bpw", allocation))
     if request.fit_bytes:
         label = f"fit-{request.fit_label or request.fit_bytes}"
-        found.append(fitted_mixture(label, _fit_file(request, model, errors, imatrix, label)))
+        found.append(allocated_mixture(label, _allocate_file(request, model, errors, imatrix, label)))
     return found
 
 
-def _fit_file(
+def _allocate_file(
     request: Request,
     model: Model,
     errors: Mapping[tuple[str, str], float],
     imatrix: ImportanceMatrix | None,
     label: str,
-) -> Fitted:
+) -> Allocation:
     """Headers count too, and their size is known when the files are planned: shrink the tensors by what is too much."""
     budget = request.fit_bytes
     while True:
-        fitted = solve(model, errors, budget)
-        mixture = fitted_mixture(label, fitted)
+        allocation = allocate(model, errors, budget)
+        mixture = allocated_mixture(label, allocation)
         plan = plan_model(model, [mixture], Path(), imatrix=imatrix, split_max_bytes=request.split_max_bytes)
         excess = plan.outputs[0].size_bytes - request.fit_bytes
         if excess <= 0:
-            return fitted
-        budget = min(budget, fitted.tensor_bytes) - excess
+            return allocation
+        budget = min(budget, allocation.tensor_bytes) - excess

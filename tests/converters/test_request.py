@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from converters.bit_allocation import _knapsack, candidate_types, measure_errors, total_error
 from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.errors import ConvertError
-from converters.fit import _knapsack, candidates, measure, total_error
 from converters.gguf_file import read_gguf
 from converters.model import Model, find_recipe, read_model, recipe_mixture
 from converters.progress import Progress
@@ -135,7 +135,7 @@ def test_the_knapsack_is_solved(groups: list[list[tuple[int, int]]], spare: int)
 
 def test_errors_are_measured(mini: Path) -> None:
     model = read_model(open_checkpoint(mini))
-    errors = drain(measure(model, candidates(model, None), LocalShards(mini)))
+    errors = drain(measure_errors(model, candidate_types(model, None), LocalShards(mini)))
     name = "blk.0.ffn_up.weight"
     found = [errors[name, type_name] for type_name in ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "BF16")]
     assert found == sorted(found, reverse=True)

@@ -29,7 +29,7 @@ from converters.imatrix import ImportanceMatrix, columns_of
 from converters.model import Mixture, Model
 from converters.plan import ALIGNMENT, tensor_bytes
 from converters.progress import Progress
-from converters.recipes import fitting_type, is_quantizable
+from converters.recipes import is_quantizable, type_for_columns
 from converters.rows import Reader, ShardSource, read_rows
 
 TYPES = ("Q2_K", "IQ3_S", "Q3_K", "IQ4_XS", "Q4_K", "Q5_K", "Q6_K", "Q8_0", "BF16")
@@ -49,7 +49,7 @@ Errors = Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Allocation:
     """A solution: `error` is the sum over all tensors, `tensor_bytes` the size without header."""
 
     types: Mapping[str, str] = field(repr=False)
@@ -57,18 +57,18 @@ class Fitted:
     tensor_bytes: int
 
 
-def candidates(model: Model, imatrix: ImportanceMatrix | None) -> dict[str, tuple[str, ...]]:
+def candidate_types(model: Model, imatrix: ImportanceMatrix | None) -> dict[str, tuple[str, ...]]:
     """The types that each matrix may get; other tensors are not listed."""
     found = {}
     for name, source in model.sources.items():
         if is_quantizable(name, source.shape):
             covered = imatrix is not None and columns_of(imatrix.weights, name, source.shape[1]) is not None
             types = (*TYPES, *(TYPES_WITH_IMATRIX if covered else ()))
-            found[name] = tuple(dict.fromkeys(fitting_type(t, source.shape[1]) for t in types))
+            found[name] = tuple(dict.fromkeys(type_for_columns(t, source.shape[1]) for t in types))
     return found
 
 
-def measure(
+def measure_errors(
     model: Model,
     types: Mapping[str, Sequence[str]],
     shards: ShardSource,
@@ -103,7 +103,7 @@ def measure(
     return errors
 
 
-def solve(model: Model, errors: Errors, budget_bytes: int) -> Fitted:
+def allocate(model: Model, errors: Errors, budget_bytes: int) -> Allocation:
     """The types of least total error whose tensors, padded, take at most `budget_bytes` (without the header).
 
     ConvertError (exit code 2) if nothing is that small.
@@ -123,12 +123,12 @@ def solve(model: Model, errors: Errors, budget_bytes: int) -> Fitted:
     for (name, choices), index in zip(groups, chosen, strict=True):
         types[name], bytes_, cost = choices[index]
         error, size = error + cost, size + bytes_
-    return Fitted({name: types[name] for name in model.sources}, error, size)
+    return Allocation({name: types[name] for name in model.sources}, error, size)
 
 
-def fitted_mixture(label: str, fitted: Fitted) -> Mixture:
+def allocated_mixture(label: str, allocation: Allocation) -> Mixture:
     """As an output: llama.cpp's file type for it is "guessed", there being no recipe."""
-    return Mixture(label, int(LlamaFileType.GUESSED), fitted.types)
+    return Mixture(label, int(LlamaFileType.GUESSED), allocation.types)
 
 
 def total_error(types: Mapping[str, str], errors: Errors) -> float:
