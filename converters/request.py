@@ -19,7 +19,7 @@ from converters.rows import ShardSource
 
 
 @dataclass(frozen=True)
-class Request:
+class ConversionRequest:
     """One call. `types` are recipes' names or "auto"; `fit_bytes` is a file's size, `bpw` bits a weight; 0 is unset."""
 
     out: Path
@@ -40,7 +40,7 @@ class Prepared:
     errors: Mapping[tuple[str, str], float] = field(default_factory=dict, repr=False)
 
 
-def check(request: Request) -> None:
+def check(request: ConversionRequest) -> None:
     """Refuse a request that no checkpoint can make right, before anything is read or fetched."""
     if not request.types and not request.fit_bytes and not request.bpw:
         raise ConvertError("No type is given.", "For example: -t Q4_K_M, -t auto, or --fit 2GiB.", exit_code=2)
@@ -52,7 +52,7 @@ def check(request: Request) -> None:
 
 
 def prepare(
-    request: Request, model: Model, shards: ShardSource, *, errors: bool = False
+    request: ConversionRequest, model: Model, shards: ShardSource, *, errors: bool = False
 ) -> Generator[Progress, None, Prepared]:
     """Plan the request's outputs. Weights are read only for `auto` on F32, for a size, and with `errors`.
 
@@ -83,7 +83,7 @@ def prepare(
 
 
 def _allocated(
-    request: Request, model: Model, errors: Mapping[tuple[str, str], float], imatrix: ImportanceMatrix | None
+    request: ConversionRequest, model: Model, errors: Mapping[tuple[str, str], float], imatrix: ImportanceMatrix | None
 ) -> list[Mixture]:
     found = []
     if request.bpw:
@@ -97,7 +97,7 @@ def _allocated(
 
 
 def _allocate_file(
-    request: Request,
+    request: ConversionRequest,
     model: Model,
     errors: Mapping[tuple[str, str], float],
     imatrix: ImportanceMatrix | None,

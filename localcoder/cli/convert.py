@@ -13,7 +13,7 @@ from localcoder.cli.progress import watch
 
 if TYPE_CHECKING:
     from converters.checkpoint import Checkpoint
-    from converters.request import Prepared, Request
+    from converters.request import ConversionRequest, Prepared
     from converters.rows import ShardSource
 
 
@@ -61,14 +61,14 @@ def command(
     from converters.lora import convert_adapter, is_adapter, read_adapter
     from converters.model import output_path
     from converters.remote import RemoteShards, open_remote
-    from converters.request import Request, check
+    from converters.request import ConversionRequest, check
     from converters.rows import LocalShards
     from converters.sizes import parse_size
     from localcoder.models.hub import HuggingFaceHub
 
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.")
-    request = Request(
+    request = ConversionRequest(
         out=output,
         types=types,
         fit_bytes=parse_size(fit) if fit else 0,
@@ -112,7 +112,14 @@ def is_repository(checkpoint: str) -> bool:
 
 
 def _convert(
-    found: Checkpoint, shards: ShardSource, request: Request, *, dry_run: bool, as_json: bool, errors: bool, quiet: bool
+    found: Checkpoint,
+    shards: ShardSource,
+    request: ConversionRequest,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    errors: bool,
+    quiet: bool,
 ) -> None:
     from converters.convert import run
     from converters.model import read_model

@@ -55,12 +55,12 @@ class ModelJob:
         from converters.errors import ConvertError
         from converters.model import read_model
         from converters.plan import refuse_overwriting
-        from converters.request import Request, check, prepare
+        from converters.request import ConversionRequest, check, prepare
         from converters.rows import LocalShards
 
         models_dir().mkdir(parents=True, exist_ok=True)
         try:
-            request = Request(out=models_dir(), types=(type_name,))
+            request = ConversionRequest(out=models_dir(), types=(type_name,))
             check(request)
             found = open_checkpoint(checkpoint)
             shards = LocalShards(found.directory)

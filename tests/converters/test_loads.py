@@ -16,14 +16,14 @@ from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.model import read_model
 from converters.progress import Progress
-from converters.request import Request, prepare
+from converters.request import ConversionRequest, prepare
 from converters.rows import LocalShards
 
 
 def convert(checkpoint: Path, out: Path, type_name: str, split: int = 0) -> Path:
     def work() -> Generator[Progress, None, Path]:
         model, shards = read_model(open_checkpoint(checkpoint)), LocalShards(checkpoint)
-        prepared = yield from prepare(Request(out, (type_name,), split_max_bytes=split), model, shards)
+        prepared = yield from prepare(ConversionRequest(out, (type_name,), split_max_bytes=split), model, shards)
         written = yield from run(prepared.plan, shards)
         return written[0].path
 

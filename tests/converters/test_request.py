@@ -20,7 +20,7 @@ from converters.errors import ConvertError
 from converters.gguf_file import read_gguf
 from converters.model import Model, find_recipe, read_model, recipe_mixture
 from converters.progress import Progress
-from converters.request import Prepared, Request, check, prepare
+from converters.request import ConversionRequest, Prepared, check, prepare
 from converters.rows import LocalShards
 from converters.sizes import parse_size
 
@@ -38,7 +38,7 @@ def drain(work: Generator[Progress, None, Result]) -> Result:
 
 def prepared(checkpoint: Path, out: Path, *types: str, **options: Any) -> tuple[Model, Prepared]:
     model = read_model(open_checkpoint(checkpoint))
-    return model, drain(prepare(Request(out, types, **options), model, LocalShards(checkpoint)))
+    return model, drain(prepare(ConversionRequest(out, types, **options), model, LocalShards(checkpoint)))
 
 
 def round_to_bf16(tensors: dict[str, np.ndarray]) -> None:
@@ -178,7 +178,11 @@ def test_no_sizes(text: str) -> None:
 
 
 def test_a_request_without_a_type(tmp_path: Path) -> None:
-    for request in (Request(tmp_path), Request(tmp_path, ("Q4",)), Request(tmp_path, bpw=99.0)):
+    for request in (
+        ConversionRequest(tmp_path),
+        ConversionRequest(tmp_path, ("Q4",)),
+        ConversionRequest(tmp_path, bpw=99.0),
+    ):
         with pytest.raises(ConvertError):
             check(request)
 
