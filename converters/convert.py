@@ -23,7 +23,7 @@ from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
 from converters.imatrix import columns_of
 from converters.output import PendingFile, make_directory, require_space, sync_directory
-from converters.plan import Plan, PlannedFile, PlannedTensor
+from converters.plan import ConversionPlan, PlannedFile, PlannedTensor
 from converters.progress import Progress
 from converters.rows import Reader, ShardSource, read_rows, row_blocks, scratch
 
@@ -41,7 +41,7 @@ class Written:
     sha256: str
 
 
-def run(plan: Plan, shards: ShardSource, threads: int = 0) -> Generator[Progress, None, tuple[Written, ...]]:
+def run(plan: ConversionPlan, shards: ShardSource, threads: int = 0) -> Generator[Progress, None, tuple[Written, ...]]:
     """Convert; yields progress a few times a second and returns the files. `threads` 0 means one a core.
 
     Closing the generator, or an exception in its consumer, stops the work and leaves no file behind. ConvertError for a
@@ -91,7 +91,7 @@ class _Job:
     targets: tuple[tuple[PlannedTensor, PendingFile], ...]
 
 
-def _jobs(plan: Plan, pending: Sequence[PendingFile]) -> dict[str, list[_Job]]:
+def _jobs(plan: ConversionPlan, pending: Sequence[PendingFile]) -> dict[str, list[_Job]]:
     """By shard, in the order of the first output."""
     targets: dict[str, list[tuple[PlannedTensor, PendingFile]]] = {}
     for planned, file in zip(plan.files, pending, strict=True):

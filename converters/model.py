@@ -15,7 +15,7 @@ from converters import starcoder2, tokenizer
 from converters.checkpoint import Checkpoint, SourceTensor
 from converters.errors import ConvertError
 from converters.imatrix import ImportanceMatrix, require_same_model
-from converters.plan import Plan, PlannedOutput, plan_files
+from converters.plan import ConversionPlan, PlannedOutput, plan_files
 from converters.recipes import RECIPES, Recipe, needs_imatrix, tensor_type
 from converters.starcoder2 import Shape
 from converters.tokenizer import Vocabulary
@@ -92,7 +92,7 @@ def plan_model(
     *,
     imatrix: ImportanceMatrix | None = None,
     split_max_bytes: int = 0,
-) -> Plan:
+) -> ConversionPlan:
     """Plan one output for each mixture.
 
     `out` is a directory, for `DIR/NAME-LABEL.gguf`, or a path that ends in .gguf, for a single output.
@@ -113,7 +113,7 @@ def plan_model(
                 exit_code=2,
             ) from None
         outputs.append(PlannedOutput(mixture.label, files))
-    return Plan(tuple(outputs), imatrix.weights if imatrix else {})
+    return ConversionPlan(tuple(outputs), imatrix.weights if imatrix else {})
 
 
 def output_path(out: Path, name: str, label: str, *, alone: bool) -> Path:

@@ -58,7 +58,7 @@ class PlannedOutput:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConversionPlan:
     """All that one pass writes. `importance` maps GGUF names to column weights (float32)."""
 
     outputs: tuple[PlannedOutput, ...]
@@ -101,7 +101,7 @@ def tensor_bytes(type_name: str, shape: Sequence[int]) -> int:
     return math.prod(shape[:-1]) * ggml.row_bytes(type_name, shape[-1])
 
 
-def refuse_overwriting(plan: Plan, inputs: Sequence[Path]) -> None:
+def refuse_overwriting(plan: ConversionPlan, inputs: Sequence[Path]) -> None:
     """An output must not be an input, and no two outputs may have one path."""
     paths = [file.path for file in plan.files]
     if len({path.resolve() for path in paths}) != len(paths):

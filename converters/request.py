@@ -12,7 +12,7 @@ from converters.errors import ConvertError
 from converters.imatrix import ImportanceMatrix, read_imatrix
 from converters.lossless import lossless_type
 from converters.model import Mixture, Model, find_recipe, plan_model, recipe_mixture
-from converters.plan import Plan
+from converters.plan import ConversionPlan
 from converters.progress import Progress
 from converters.recipes import RECIPES
 from converters.rows import ShardSource
@@ -36,7 +36,7 @@ class ConversionRequest:
 class Prepared:
     """A plan, and the errors that were measured on the way, by (tensor, type); none where nothing was measured."""
 
-    plan: Plan
+    plan: ConversionPlan
     errors: Mapping[tuple[str, str], float] = field(default_factory=dict, repr=False)
 
 

@@ -14,14 +14,14 @@ from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.errors import ConvertError
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
-from converters.plan import Plan, refuse_overwriting
+from converters.plan import ConversionPlan, refuse_overwriting
 from converters.progress import Progress
 from converters.rows import LocalShards
 
 Make = Callable[..., Path]
 
 
-def plan(checkpoint: Path, out: Path, *types: str) -> Plan:
+def plan(checkpoint: Path, out: Path, *types: str) -> ConversionPlan:
     model = read_model(open_checkpoint(checkpoint))
     return plan_model(model, [recipe_mixture(model, find_recipe(t)) for t in types], out)
 

@@ -17,11 +17,11 @@ from converters.convert import run
 from converters.errors import ConvertError
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.output import PendingFile, require_space, write_whole
-from converters.plan import Plan
+from converters.plan import ConversionPlan
 from converters.rows import LocalShards
 
 
-def plan(checkpoint: Path, out: Path, *types: str) -> Plan:
+def plan(checkpoint: Path, out: Path, *types: str) -> ConversionPlan:
     model = read_model(open_checkpoint(checkpoint))
     return plan_model(model, [recipe_mixture(model, find_recipe(name)) for name in types], out)
 
