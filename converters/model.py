@@ -17,7 +17,7 @@ from converters.errors import ConvertError
 from converters.imatrix import ImportanceMatrix, require_same_model
 from converters.plan import ConversionPlan, PlannedOutput, plan_files
 from converters.recipes import RECIPES, Recipe, needs_imatrix, tensor_type
-from converters.starcoder2 import Shape
+from converters.starcoder2 import Hyperparameters
 from converters.tokenizer import Vocabulary
 
 
@@ -26,7 +26,7 @@ class Model:
     """A checkpoint understood: `sources` by GGUF name, in file order."""
 
     checkpoint: Checkpoint
-    shape: Shape
+    hyperparameters: Hyperparameters
     sources: Mapping[str, SourceTensor] = field(repr=False)
     vocabulary: Vocabulary = field(repr=False)
     metadata: Metadata = field(repr=False)
@@ -38,11 +38,11 @@ class Model:
 
 def read_model(checkpoint: Checkpoint) -> Model:
     """Check that a checkpoint is a complete StarCoder2. Raises ConvertError (exit code 2)."""
-    shape = starcoder2.read_shape(checkpoint.config)
-    sources = starcoder2.map_tensors(checkpoint, shape)
-    vocabulary = tokenizer.read_vocabulary(checkpoint.directory, shape.vocab)
+    hyperparameters = starcoder2.read_hyperparameters(checkpoint.config)
+    sources = starcoder2.map_tensors(checkpoint, hyperparameters)
+    vocabulary = tokenizer.read_vocabulary(checkpoint.directory, hyperparameters.vocab)
     metadata = general.read_metadata(checkpoint, [source.shape for source in sources.values()])
-    return Model(checkpoint, shape, sources, vocabulary, metadata)
+    return Model(checkpoint, hyperparameters, sources, vocabulary, metadata)
 
 
 def find_recipe(name: str) -> Recipe:
@@ -70,8 +70,8 @@ def recipe_mixture(model: Model, recipe: Recipe, imatrix: ImportanceMatrix | Non
             recipe,
             name,
             source.shape,
-            layers=model.shape.layers,
-            gqa=model.shape.gqa,
+            layers=model.hyperparameters.layers,
+            gqa=model.hyperparameters.gqa,
             tied=model.tied,
             imatrix=imatrix is not None,
         )
@@ -139,7 +139,7 @@ class _KeyWriter:
 
     def __call__(self, writer: GGUFWriter) -> None:
         general.add_keys(writer, self.model.metadata)
-        starcoder2.add_keys(writer, self.model.shape)
+        starcoder2.add_keys(writer, self.model.hyperparameters)
         writer.add_file_type(self.file_type)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         tokenizer.add_keys(writer, self.model.vocabulary)

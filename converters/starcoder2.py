@@ -32,7 +32,7 @@ _LAYER = {
 
 
 @dataclass(frozen=True)
-class Shape:
+class Hyperparameters:
     """What the config says, checked. Sizes are in values; `sliding_window` and `context` in tokens."""
 
     layers: int
@@ -50,14 +50,16 @@ class Shape:
 
     @property
     def kv_dim(self) -> int:
+        """Rows of a layer's key matrix, and of its value matrix."""
         return self.hidden // self.heads * self.kv_heads
 
     @property
     def gqa(self) -> int:
+        """Query heads that share one key-value head (grouped-query attention)."""
         return self.heads // self.kv_heads
 
 
-def read_shape(config: Mapping[str, Any]) -> Shape:
+def read_hyperparameters(config: Mapping[str, Any]) -> Hyperparameters:
     """Check a config.json and take from it what GGUF needs. ConvertError (exit code 2) if it is no StarCoder2."""
     if config.get("model_type") != "starcoder2":
         architecture = config.get("architectures") or config.get("model_type") or "unknown"
@@ -70,7 +72,7 @@ def read_shape(config: Mapping[str, Any]) -> Shape:
     if config.get("quantization_config"):
         raise ConvertError("The checkpoint is quantized already.", "Convert the original checkpoint.", exit_code=2)
     heads = _count(config, "num_attention_heads", 1024)
-    shape = Shape(
+    hyperparameters = Hyperparameters(
         layers=_count(config, "num_hidden_layers", 1000),
         hidden=_count(config, "hidden_size", 2**20),
         ffn=_count(config, "intermediate_size", 2**22),
@@ -84,16 +86,16 @@ def read_shape(config: Mapping[str, Any]) -> Shape:
         tied=config.get("tie_word_embeddings", True) is not False,
         bias=config.get("use_bias", True) is not False,
     )
-    if shape.hidden % shape.heads or shape.heads % shape.kv_heads:
+    if hyperparameters.hidden % hyperparameters.heads or hyperparameters.heads % hyperparameters.kv_heads:
         raise ConvertError("config.json: heads do not divide the width, or key-value heads the heads.", exit_code=2)
-    if config.get("head_dim") not in (None, shape.hidden // shape.heads):
+    if config.get("head_dim") not in (None, hyperparameters.hidden // hyperparameters.heads):
         raise ConvertError("config.json: a head_dim that llama.cpp's StarCoder2 does not have.", exit_code=2)
     activation = config.get("hidden_act", "gelu_pytorch_tanh")
     if activation not in ("gelu_pytorch_tanh", "gelu_new", "gelu_fast"):
         raise ConvertError(f"config.json: activation {str(activation)[:40]!r} is not StarCoder2's.", exit_code=2)
     if config.get("mlp_type", "default") != "default" or config.get("norm_type", "layer_norm") != "layer_norm":
         raise ConvertError("config.json: an MLP or norm that llama.cpp's StarCoder2 does not have.", exit_code=2)
-    return shape
+    return hyperparameters
 
 
 def gguf_name(name: str) -> str | None:
@@ -115,41 +117,41 @@ def gguf_name(name: str) -> str | None:
     return f"blk.{parts[2]}.{_LAYER[module]}.{kind}"
 
 
-def expected_tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Every tensor that a checkpoint of this shape must have: transformers' name and PyTorch's shape."""
-    hidden, kv = shape.hidden, shape.kv_dim
+def expected_tensors(hyperparameters: Hyperparameters) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every tensor that a checkpoint with these hyperparameters must have: transformers' name and PyTorch's shape."""
+    hidden, kv = hyperparameters.hidden, hyperparameters.kv_dim
     matrices = {
         "self_attn.q_proj": (hidden, hidden),
         "self_attn.k_proj": (kv, hidden),
         "self_attn.v_proj": (kv, hidden),
         "self_attn.o_proj": (hidden, hidden),
-        "mlp.c_fc": (shape.ffn, hidden),
-        "mlp.c_proj": (hidden, shape.ffn),
+        "mlp.c_fc": (hyperparameters.ffn, hidden),
+        "mlp.c_proj": (hidden, hyperparameters.ffn),
     }
-    yield "model.embed_tokens.weight", (shape.vocab, hidden)
-    for layer in range(shape.layers):
+    yield "model.embed_tokens.weight", (hyperparameters.vocab, hidden)
+    for layer in range(hyperparameters.layers):
         for module in ("input_layernorm", "post_attention_layernorm"):
             yield f"model.layers.{layer}.{module}.weight", (hidden,)
             yield f"model.layers.{layer}.{module}.bias", (hidden,)
         for module, dims in matrices.items():
             yield f"model.layers.{layer}.{module}.weight", dims
-            if shape.bias:
+            if hyperparameters.bias:
                 yield f"model.layers.{layer}.{module}.bias", dims[:1]
     yield "model.norm.weight", (hidden,)
     yield "model.norm.bias", (hidden,)
-    if not shape.tied:
-        yield "lm_head.weight", (shape.vocab, hidden)
+    if not hyperparameters.tied:
+        yield "lm_head.weight", (hyperparameters.vocab, hidden)
 
 
-def map_tensors(checkpoint: Checkpoint, shape: Shape) -> dict[str, SourceTensor]:
+def map_tensors(checkpoint: Checkpoint, hyperparameters: Hyperparameters) -> dict[str, SourceTensor]:
     """GGUF name → source tensor, complete and in llama-quantize's order: no layer first, then by layer, then by name.
 
     An output matrix beside `tie_word_embeddings: true` is left out, as transformers ignores it; one beside a config
     that says nothing is kept. Missing, foreign and misshapen tensors are refused by name.
     """
-    expected = dict(expected_tensors(shape))
+    expected = dict(expected_tensors(hyperparameters))
     if "lm_head.weight" in checkpoint.tensors and "tie_word_embeddings" not in checkpoint.config:
-        expected["lm_head.weight"] = (shape.vocab, shape.hidden)
+        expected["lm_head.weight"] = (hyperparameters.vocab, hyperparameters.hidden)
     if missing := [name for name in expected if name not in checkpoint.tensors]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ConvertError(
@@ -185,18 +187,18 @@ def tensor_order(name: str) -> tuple[int, str]:
     return (int(parts[1]) if parts[0] == "blk" else -1, name)
 
 
-def add_keys(writer: GGUFWriter, shape: Shape) -> None:
+def add_keys(writer: GGUFWriter, hyperparameters: Hyperparameters) -> None:
     """Write the architecture's keys."""
-    writer.add_block_count(shape.layers)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.hidden)
-    writer.add_feed_forward_length(shape.ffn)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.kv_heads)
-    writer.add_rope_freq_base(shape.rope_base)
-    writer.add_layer_norm_eps(shape.norm_epsilon)
-    if shape.sliding_window is not None:
-        writer.add_sliding_window(shape.sliding_window)
+    writer.add_block_count(hyperparameters.layers)
+    writer.add_context_length(hyperparameters.context)
+    writer.add_embedding_length(hyperparameters.hidden)
+    writer.add_feed_forward_length(hyperparameters.ffn)
+    writer.add_head_count(hyperparameters.heads)
+    writer.add_head_count_kv(hyperparameters.kv_heads)
+    writer.add_rope_freq_base(hyperparameters.rope_base)
+    writer.add_layer_norm_eps(hyperparameters.norm_epsilon)
+    if hyperparameters.sliding_window is not None:
+        writer.add_sliding_window(hyperparameters.sliding_window)
 
 
 def _count(config: Mapping[str, Any], key: str, limit: int, default: int | None = None) -> int:

@@ -95,7 +95,7 @@ def test_a_fit_on_trained_and_on_random_weights(imatrix: bool, shared: Path, mak
     types = {tensor.name: tensor.type for tensor in fitted.plan.files[0].tensors}
     assert fitted.plan.outputs[0].size_bytes <= size
     assert total_error(types, fitted.errors) < 0.9 * total_error(recipe, fitted.errors)
-    assert model.shape.layers in (4, 6)
+    assert model.hyperparameters.layers in (4, 6)
 
 
 def test_bits_a_weight(mini: Path, tmp_path: Path) -> None:
