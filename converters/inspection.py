@@ -1,7 +1,7 @@
 """What a GGUF file is, and what is wrong with it.
 
 Each problem is one that was seen in published StarCoder2 files or in files whose writing was interrupted. Those of the
-metadata can be mended (converters.repair); those of the data cannot.
+metadata can be fixed (converters.repair); those of the data cannot.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Problem:
-    """`code` is stable, for programs; `repairable` says that `localcoder repair` mends it."""
+    """`code` is stable, for programs; `repairable` says that `localcoder repair` fixes it."""
 
     code: str
     what: str

@@ -1,4 +1,4 @@
-"""Mend the metadata of a StarCoder2 GGUF: a new header before the same tensor bytes.
+"""Fix the metadata of a StarCoder2 GGUF: a new header before the same tensor bytes.
 
 What is written comes from the file's own vocabulary, or from the published config of a model of its shape. Nothing is
 guessed: a problem that neither answers is left, and named.
@@ -29,34 +29,34 @@ _COPY_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Repaired:
-    """`mended` are the problems that are gone, `left` those that remain."""
+    """`fixed` are the problems that are gone, `left` those that remain."""
 
     path: Path
     sha256: str
-    mended: tuple[Problem, ...]
+    fixed: tuple[Problem, ...]
     left: tuple[Problem, ...]
 
 
 def repair(source: Path, target: Path) -> Generator[Progress, None, Repaired]:
-    """Write `target`, another file than `source`. ConvertError if nothing can be mended."""
+    """Write `target`, another file than `source`. ConvertError if nothing can be fixed."""
     file = read_gguf(source)
     if target.is_dir() or (target.exists() and target.samefile(source)):
         raise ConvertError(f"{target} cannot be the output.", "Give another path.", exit_code=2)
     if file.complete_bytes > file.file_bytes:
         raise ConvertError(f"{source}: its data are cut off.", "Download or convert it again.")
     before = tuple(metadata_problems(file))
-    keys = dict(file.keys) | mended_keys(file)
+    keys = dict(file.keys) | fixed_keys(file)
     after = tuple(metadata_problems(replace(file, keys=keys)))
-    mended = tuple(problem for problem in before if problem not in after)
-    if not mended:
+    fixed = tuple(problem for problem in before if problem not in after)
+    if not fixed:
         found = before[0].what if before else "nothing is wrong with its metadata"
-        raise ConvertError(f"{source}: nothing to mend ({found}).", "See `localcoder inspect`.")
+        raise ConvertError(f"{source}: nothing to fix ({found}).", "See `localcoder inspect`.")
     header, offsets = _layout(file, keys)
     digest = yield from _copy(file, target, header, offsets)
-    return Repaired(target, digest, mended, after)
+    return Repaired(target, digest, fixed, after)
 
 
-def mended_keys(file: GgufFile) -> dict[str, Key]:
+def fixed_keys(file: GgufFile) -> dict[str, Key]:
     """The keys that a file should have and has not, or has wrong."""
     found: dict[str, Key] = {}
     tokens, shape = tokens_of(file), published(file)

@@ -1,4 +1,4 @@
-"""`localcoder repair`: a GGUF file with its metadata mended."""
+"""`localcoder repair`: a GGUF file with its metadata fixed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from localcoder.cli.progress import watch
 @click.argument("target", type=click.Path(path_type=Path), metavar="OUT.gguf")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def command(source: Path, target: Path, quiet: bool) -> None:
-    """Write IN.gguf to OUT.gguf with its metadata mended; the weights stay as they are, byte by byte.
+    """Write IN.gguf to OUT.gguf with its metadata fixed; the weights stay as they are, byte by byte.
 
-    Mends what `localcoder inspect` calls repairable: ids, pre-tokenizer, and window and rope base of published models.
+    Fixes what `localcoder inspect` calls repairable: ids, pre-tokenizer, and window and rope base of published models.
     """
     from converters.repair import repair
 
     done = watch(repair(source, target), quiet=quiet)
     click.echo(f"{done.path}")
-    for problem in done.mended:
-        click.echo(f"  mended: {problem.what}")
+    for problem in done.fixed:
+        click.echo(f"  fixed: {problem.what}")
     for problem in done.left:
-        click.echo(f"  left:   {problem.what}")
+        click.echo(f"  left:  {problem.what}")

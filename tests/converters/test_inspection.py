@@ -1,4 +1,4 @@
-"""`inspect` names what is wrong with a file, and `repair` mends the metadata and nothing else."""
+"""`inspect` names what is wrong with a file, and `repair` fixes the metadata and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def look(path: Path) -> Inspection:
     return drain(inspect(path))
 
 
-def mend(source: Path, target: Path) -> Repaired:
+def fix(source: Path, target: Path) -> Repaired:
     return drain(repair(source, target))
 
 
@@ -87,8 +87,8 @@ def test_nothing_is_wrong_with_what_is_written_here(model: Path) -> None:
     assert summary["fim"]["fim_sep"] == 6
     assert summary["sliding_window"] == 256
     assert summary["file_type"] == "Q8_0"
-    with pytest.raises(ConvertError, match="nothing to mend"):
-        mend(model, model.with_name("x.gguf"))
+    with pytest.raises(ConvertError, match="nothing to fix"):
+        fix(model, model.with_name("x.gguf"))
 
 
 @pytest.mark.parametrize(
@@ -106,20 +106,20 @@ def test_nothing_is_wrong_with_what_is_written_here(model: Path) -> None:
     ids=str,
 )
 def test_metadata_problems(change: dict[str, Any], code: str, repairable: bool, model: Path, tmp_path: Path) -> None:
-    broken, mended = tmp_path / "broken.gguf", tmp_path / "mended.gguf"
+    broken, fixed = tmp_path / "broken.gguf", tmp_path / "fixed.gguf"
     rewrite(model, broken, lambda values: values.update(change))
     (problem,) = look(broken).problems
     assert (problem.code, problem.repairable) == (code, repairable)
     if not repairable:
-        with pytest.raises(ConvertError, match="nothing to mend"):
-            mend(broken, mended)
-        assert not mended.exists()
+        with pytest.raises(ConvertError, match="nothing to fix"):
+            fix(broken, fixed)
+        assert not fixed.exists()
         return
-    done = mend(broken, mended)
-    assert [p.code for p in done.mended] == [code]
-    assert look(mended).problems == ()
-    assert weights(mended) == weights(broken) == weights(model)
-    assert {n: k.value for n, k in read_gguf(mended).keys.items()} == {
+    done = fix(broken, fixed)
+    assert [p.code for p in done.fixed] == [code]
+    assert look(fixed).problems == ()
+    assert weights(fixed) == weights(broken) == weights(model)
+    assert {n: k.value for n, k in read_gguf(fixed).keys.items()} == {
         n: k.value for n, k in read_gguf(model).keys.items()
     }
 
@@ -127,7 +127,7 @@ def test_metadata_problems(change: dict[str, Any], code: str, repairable: bool, 
 def test_a_published_vocabulary_gets_what_it_lacks(shared: Path, tmp_path: Path) -> None:
     source = shared / "starcoder2-vocab" / "ggml-vocab-starcoder.gguf"
     assert {"sliding_window", "fim_rep_token_id", "tensors"} <= codes(source)
-    mend(source, tmp_path / "x.gguf")
+    fix(source, tmp_path / "x.gguf")
     assert codes(tmp_path / "x.gguf") == {"tensors"}
     assert read_gguf(tmp_path / "x.gguf").get("starcoder2.attention.sliding_window") == 4096
 
@@ -144,7 +144,7 @@ def test_data_problems(model: Path) -> None:
     model.write_bytes(whole[:-1000])
     assert codes(model) == {"truncated"}
     with pytest.raises(ConvertError, match="cut off"):
-        mend(model, model.with_name("x.gguf"))
+        fix(model, model.with_name("x.gguf"))
     model.write_bytes(bytes(4096) + whole[4096:])
     (problem,) = look(model).problems
     assert problem.code == "header"
@@ -168,7 +168,7 @@ def test_an_output_is_no_input(model: Path) -> None:
     rewrite(model, broken, lambda values: values.update({"tokenizer.ggml.pre": None}))
     before = broken.read_bytes()
     with pytest.raises(ConvertError, match="cannot be the output"):
-        mend(broken, broken)
+        fix(broken, broken)
     assert broken.read_bytes() == before
 
 
@@ -187,7 +187,7 @@ def test_the_commands(model: Path, tmp_path: Path) -> None:
     done = localcoder("inspect", broken)
     assert done.returncode == 1
     assert "pre-tokenizer is missing" in done.stdout
-    done = localcoder("repair", broken, tmp_path / "mended.gguf")
+    done = localcoder("repair", broken, tmp_path / "fixed.gguf")
     assert done.returncode == 0, done.stderr
-    assert localcoder("inspect", tmp_path / "mended.gguf").returncode == 0
+    assert localcoder("inspect", tmp_path / "fixed.gguf").returncode == 0
     assert localcoder("inspect", tmp_path / "nothing.gguf").returncode == 2
