@@ -25,7 +25,7 @@ from converters import ggml
 from converters.checkpoint import SourceTensor
 from converters.convert import cores
 from converters.errors import ConvertError
-from converters.imatrix import ImportanceMatrix, columns_of
+from converters.imatrix import Columns, ImportanceMatrix, columns_of
 from converters.model import Mixture, Model
 from converters.plan import ALIGNMENT, tensor_bytes
 from converters.progress import Progress
@@ -157,7 +157,7 @@ def _knapsack(groups: Sequence[Sequence[_Choice]], budget: int) -> list[int]:
     if (spare := min(spare, sum(sizes[-1] for sizes in extra))) // unit > _STATES:
         unit = -(-spare // _STATES)
     states = spare // unit + 1
-    best = np.zeros(states)
+    best: npt.NDArray[np.float64] = np.zeros(states)
     taken = np.zeros((len(groups), states), np.uint8)
     for row, (choices, sizes) in enumerate(zip(groups, extra, strict=True)):
         # best[s]: the least error so far within s units. Sizes are rounded up, so the budget always holds.
@@ -193,13 +193,15 @@ def _sampled(source: SourceTensor, whole: bool) -> list[tuple[int, int]]:
     return [((rows - wanted // 8) * k // 7, wanted // 8) for k in range(8)]
 
 
-def _relative(weights: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
+def _relative(weights: Columns | None) -> Columns | None:
+    """In units of their mean; None for weights that say nothing."""
     if weights is None or not weights.mean() > 0:
         return None
-    return weights / weights.mean()
+    relative: Columns = weights / weights.mean()
+    return relative
 
 
-def _error(type_name: str, values: npt.NDArray[np.float32], weights: npt.NDArray[np.float32] | None) -> float:
+def _error(type_name: str, values: npt.NDArray[np.float32], weights: Columns | None) -> float:
     rows, columns = values.shape
     out = np.empty(rows * ggml.row_bytes(type_name, columns), np.uint8)
     ggml.quantize(type_name, values, out, weights)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from converters import ggml
 from converters.checkpoint import ITEM_BYTES, SourceTensor
 from converters.errors import ConvertError
-from converters.imatrix import columns_of
+from converters.imatrix import Columns, columns_of
 from converters.output import PendingFile, make_directory, require_space, sync_directory
 from converters.plan import ConversionPlan, PlannedFile, PlannedTensor
 from converters.progress import Progress
@@ -106,7 +106,7 @@ def _jobs(plan: ConversionPlan, pending: Sequence[PendingFile]) -> dict[str, lis
 
 def _convert(
     jobs: Mapping[str, Sequence[_Job]],
-    importance: Mapping[str, np.ndarray],
+    importance: Mapping[str, Columns],
     pending: Sequence[PendingFile],
     shards: ShardSource,
     threads: int,
@@ -154,7 +154,7 @@ class _Block:
     """Some rows of one tensor: read, check, quantize for each target, write."""
 
     def __init__(
-        self, job: _Job, first_row: int, rows: int, weights: np.ndarray | None, reader: Reader, stop: threading.Event
+        self, job: _Job, first_row: int, rows: int, weights: Columns | None, reader: Reader, stop: threading.Event
     ) -> None:
         self._job, self._first_row, self._rows = job, first_row, rows
         self._weights, self._reader, self._stop = weights, reader, stop
@@ -176,15 +176,13 @@ class _Block:
         return self._rows * columns * ITEM_BYTES[source.dtype]
 
 
-def _blocks(job: _Job, importance: Mapping[str, np.ndarray], reader: Reader, stop: threading.Event) -> Iterator[_Block]:
+def _blocks(job: _Job, importance: Mapping[str, Columns], reader: Reader, stop: threading.Event) -> Iterator[_Block]:
     weights = columns_of(importance, job.targets[0][0].name, job.source.shape[-1])
     for first, rows in row_blocks(job.source.shape):
         yield _Block(job, first, rows, weights, reader, stop)
 
 
-def _quantize(
-    tensor: PlannedTensor, values: npt.NDArray[np.float32], weights: np.ndarray | None
-) -> npt.NDArray[np.uint8]:
+def _quantize(tensor: PlannedTensor, values: npt.NDArray[np.float32], weights: Columns | None) -> npt.NDArray[np.uint8]:
     size = values.shape[0] * ggml.row_bytes(tensor.type, values.shape[1])
     if tensor.type == "F32":
         return values.reshape(-1).view(np.uint8)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from gguf import GGMLQuantizationType, GGUFWriter
 
 from converters import ggml
@@ -62,7 +63,7 @@ class ConversionPlan:
     """All that one pass writes. `importance` maps GGUF names to column weights (float32)."""
 
     outputs: tuple[PlannedOutput, ...]
-    importance: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    importance: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     @property
     def files(self) -> tuple[PlannedFile, ...]:
