@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import pytest
 from converters.checkpoint import open_checkpoint, parse_index, read_header
 from converters.errors import ConvertError
 from converters.model import read_model
-
-Make = Callable[..., Path]
+from tests.converters.checkpoints import write_checkpoint, write_raw
 
 
 def header_error(path: Path) -> str:
@@ -49,8 +47,8 @@ def entry(start: int, end: int, dtype: str = "F32", shape: list[Any] | None = No
     ],
     ids=range(16),
 )
-def test_bad_headers(header: bytes, data: bytes, says: str, tmp_path: Path, make_safetensors: Any) -> None:
-    make_safetensors(tmp_path / "model.safetensors", header, data)
+def test_bad_headers(header: bytes, data: bytes, says: str, tmp_path: Path) -> None:
+    write_raw(tmp_path / "model.safetensors", header, data)
     assert says in header_error(tmp_path / "model.safetensors")
 
 
@@ -70,15 +68,15 @@ def test_shard_names_have_no_path(name: Any) -> None:
         parse_index(json.dumps({"weight_map": {"a": name}}).encode(), "index")
 
 
-def test_a_missing_shard_is_named(tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "c", shards=3)
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "c", shards=3)
     (path / "model-00002-of-00003.safetensors").unlink()
     with pytest.raises(ConvertError, match=r"model-00002-of-00003.safetensors: the shard is missing"):
         open_checkpoint(path)
 
 
-def test_index_and_shards_must_agree(tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "c", shards=2)
+def test_index_and_shards_must_agree(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "c", shards=2)
     index = json.loads((path / "model.safetensors.index.json").read_text())
     index["weight_map"]["model.embed_tokens.weight"] = "model-00002-of-00002.safetensors"
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -108,18 +106,18 @@ def change_config(path: Path, **changes: Any) -> None:
         ({"quantization_config": {"bits": 4}}, "quantized already"),
     ],
 )
-def test_configs_that_are_refused(changes: dict[str, Any], says: str, tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "c")
+def test_configs_that_are_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "c")
     change_config(path, **changes)
     with pytest.raises(ConvertError, match=says) as caught:
         read_model(open_checkpoint(path))
     assert caught.value.exit_code == 2
 
 
-def test_a_missing_file_is_named(tmp_path: Path, make_checkpoint: Make) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="no such directory"):
         open_checkpoint(tmp_path / "nowhere")
-    path = make_checkpoint(tmp_path / "c")
+    path = write_checkpoint(tmp_path / "c")
     (path / "tokenizer.json").unlink()
     with pytest.raises(ConvertError, match=r"tokenizer.json is missing"):
         read_model(open_checkpoint(path))
@@ -131,20 +129,14 @@ def test_a_missing_file_is_named(tmp_path: Path, make_checkpoint: Make) -> None:
         open_checkpoint(path)
 
 
-def test_integers_are_no_weights(tmp_path: Path, make_safetensors: Any, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "c")
+def test_integers_are_no_weights(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "c")
     tensors = read_header(path / "model.safetensors")
-    header = {
-        n: {"dtype": "I32", "shape": list(t.shape), "data_offsets": [t.offset, t.offset + t.size_bytes]}
-        for n, t in tensors.items()
-    }
     base = min(t.offset for t in tensors.values())
-    for value in header.values():
-        value["data_offsets"] = [o - base for o in value["data_offsets"]]
-    make_safetensors(
-        path / "model.safetensors",
-        json.dumps(header).encode(),
-        bytes(max(v["data_offsets"][1] for v in header.values())),
-    )
+    header = {
+        n: entry(t.offset - base, t.offset - base + t.size_bytes, "I32", list(t.shape)) for n, t in tensors.items()
+    }
+    data = bytes(sum(t.size_bytes for t in tensors.values()))
+    write_raw(path / "model.safetensors", json.dumps(header).encode(), data)
     with pytest.raises(ConvertError, match="I32"):
         read_model(open_checkpoint(path))

@@ -6,9 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,27 +17,18 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from converters.errors import ConvertError
 from converters.gguf_file import read_gguf
 from converters.inspection import Inspection, inspect
-from converters.progress import Progress
 from converters.repair import Repaired, repair
+from tests.converters.driving import finish
 
-Result = TypeVar("Result")
 Change = Callable[[dict[str, Any]], None]
 
 
-def drain(work: Generator[Progress, None, Result]) -> Result:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def look(path: Path) -> Inspection:
-    return drain(inspect(path))
+    return finish(inspect(path))
 
 
 def fix(source: Path, target: Path) -> Repaired:
-    return drain(repair(source, target))
+    return finish(repair(source, target))
 
 
 def codes(path: Path) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,9 @@ import pytest
 from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.model import read_model
-from converters.progress import Progress
 from converters.request import ConversionRequest, prepare
 from converters.rows import LocalShards
-
-
-def convert(checkpoint: Path, out: Path, type_name: str, split: int = 0) -> Path:
-    def work() -> Generator[Progress, None, Path]:
-        model, shards = read_model(open_checkpoint(checkpoint)), LocalShards(checkpoint)
-        prepared = yield from prepare(ConversionRequest(out, (type_name,), split_max_bytes=split), model, shards)
-        written = yield from run(prepared.plan, shards)
-        return written[0].path
-
-    job = work()
-    while True:
-        try:
-            next(job)
-        except StopIteration as end:
-            return end.value
+from tests.converters.driving import convert, finish
 
 
 @contextmanager
@@ -49,8 +34,11 @@ def loaded(path: Path, *, vocab_only: bool) -> Iterator[Any]:
 
 @pytest.mark.parametrize("split", [0, 400_000])
 def test_llama_cpp_loads_it(mini: Path, tmp_path: Path, split: int) -> None:
-    path = convert(mini, tmp_path, "Q8_0", split)
-    with loaded(path, vocab_only=False) as model:
+    request = ConversionRequest(tmp_path, ("Q8_0",), split_max_bytes=split)
+    plan = finish(prepare(request, read_model(open_checkpoint(mini)), LocalShards(mini))).plan
+    written = finish(run(plan, LocalShards(mini)))
+    assert (len(written) > 1) == bool(split)
+    with loaded(written[0].path, vocab_only=False) as model:
         assert llama_cpp.llama_model_n_layer(model) == 2
         vocab = llama_cpp.llama_model_get_vocab(model)
         ids = [
@@ -60,11 +48,11 @@ def test_llama_cpp_loads_it(mini: Path, tmp_path: Path, split: int) -> None:
         assert llama_cpp.llama_vocab_is_eog(vocab, 6)
 
 
-def test_the_published_tokenizations(shared: Path, make_tiny: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_published_tokenizations(shared: Path, published: Path, tmp_path: Path) -> None:
     folder = shared / "starcoder2-vocab"
     texts = (folder / "ggml-vocab-starcoder.gguf.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
     lines = (folder / "ggml-vocab-starcoder.gguf.out").read_text().split("\n")
-    with loaded(convert(make_tiny("tiny"), tmp_path, "BF16"), vocab_only=True) as model:
+    with loaded(convert(published, tmp_path, "BF16").files[0].path, vocab_only=True) as model:
         vocab = llama_cpp.llama_model_get_vocab(model)
         checked = 0
         for text, line in zip(texts, lines, strict=False):
@@ -78,7 +66,7 @@ def test_the_published_tokenizations(shared: Path, make_tiny: Callable[[str], Pa
 def test_the_same_tokens_as_the_tokenizers_library(mini: Path, tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     reference = tokenizers.Tokenizer.from_str((mini / "tokenizer.json").read_text())
-    with loaded(convert(mini, tmp_path, "Q8_0"), vocab_only=True) as model:
+    with loaded(convert(mini, tmp_path, "Q8_0").files[0].path, vocab_only=True) as model:
         vocab = llama_cpp.llama_model_get_vocab(model)
         for text in ("def f(x):\n    return x12 + 345", "in return def", "é\t😀  ", json.dumps({"a": [1, 23]})):
             found = (ctypes.c_int32 * 512)()

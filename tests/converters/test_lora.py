@@ -13,31 +13,36 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from converters.checkpoint import open_checkpoint
-from converters.convert import run
 from converters.errors import ConvertError
 from converters.gguf_file import read_gguf
 from converters.lora import convert_adapter, read_adapter
-from converters.model import find_recipe, plan_model, read_model, recipe_mixture
-from converters.rows import LocalShards
+from tests.converters.checkpoints import Values, write_checkpoint, write_safetensors
+from tests.converters.driving import convert, finish
 
-Make = Callable[..., Path]
 DIMS = {"self_attn.q_proj": (256, 256), "self_attn.k_proj": (128, 256), "self_attn.v_proj": (128, 256),
         "self_attn.o_proj": (256, 256), "mlp.c_fc": (512, 256), "mlp.c_proj": (256, 512)}  # fmt: skip
 
-Adapter = tuple[Path, dict[str, np.ndarray]]
+Adapter = tuple[Path, dict[str, Values]]
 
 
 @pytest.fixture
-def make_adapter(tmp_path: Path, make_safetensors: Any) -> Callable[..., Adapter]:
+def make_adapter(tmp_path: Path) -> Callable[..., Adapter]:
     """Writes an adapter of the given config; returns its folder and the change of each weight that PEFT would make."""
 
-    def make(extra: dict[str, np.ndarray] | None = None, **config: Any) -> Adapter:
+    def make(extra: dict[str, Values] | None = None, **config: Any) -> Adapter:
         folder = tmp_path / "adapter"
         folder.mkdir(exist_ok=True)
-        full = {"peft_type": "LORA", "r": 4, "lora_alpha": 16, "bias": "none", "base_model_name_or_path": "bigcode/x"}
+        full: dict[str, Any] = {
+            "peft_type": "LORA",
+            "r": 4,
+            "lora_alpha": 16,
+            "bias": "none",
+            "base_model_name_or_path": "bigcode/x",
+        }
         full |= config
-        rng, arrays, changes = np.random.default_rng(1), {}, {}
+        rng = np.random.default_rng(1)
+        arrays: dict[str, Values] = {}
+        changes: dict[str, Values] = {}
         for layer in range(2):
             for module, (rows, columns) in DIMS.items():
                 path = f"model.layers.{layer}.{module}"
@@ -51,28 +56,14 @@ def make_adapter(tmp_path: Path, make_safetensors: Any) -> Callable[..., Adapter
                 arrays[f"base_model.model.{path}.lora_B.weight"] = b
                 changes[f"{path}.weight"] = b @ a * (alpha / (math.sqrt(rank) if full.get("use_rslora") else rank))
         arrays |= extra or {}
-        header, blobs, offset = {}, [], 0
-        for name, values in arrays.items():
-            blobs.append(values.tobytes())
-            span = [offset, offset + len(blobs[-1])]
-            header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": span}
-            offset += len(blobs[-1])
-        make_safetensors(folder / "adapter_model.safetensors", json.dumps(header).encode(), b"".join(blobs))
+        write_safetensors(folder / "adapter_model.safetensors", arrays)
         (folder / "adapter_config.json").write_text(json.dumps(full))
         return folder, changes
 
     return make
 
 
-def convert(checkpoint: Path, out: Path) -> Path:
-    model = read_model(open_checkpoint(checkpoint))
-    plan = plan_model(model, [recipe_mixture(model, find_recipe("F32"))], out)
-    for _ in run(plan, LocalShards(checkpoint)):
-        pass
-    return plan.files[0].path
-
-
-def logits(model_path: Path, adapter: Path | None = None) -> np.ndarray:
+def logits(model_path: Path, adapter: Path | None = None) -> Values:
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silent, ctypes.c_void_p())
     model = llama_cpp.llama_model_load_from_file(str(model_path).encode(), llama_cpp.llama_model_default_params())
@@ -88,7 +79,7 @@ def logits(model_path: Path, adapter: Path | None = None) -> np.ndarray:
     ids = (ctypes.c_int32 * 8)(*range(20, 28))
     assert llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(ids, 8)) == 0
     size = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
-    found = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, -1), (size,)).copy()
+    found: Values = np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, -1), (size,)).copy()
     llama_cpp.llama_free(context)
     llama_cpp.llama_model_free(model)
     return found
@@ -105,19 +96,18 @@ def logits(model_path: Path, adapter: Path | None = None) -> np.ndarray:
     ids=["plain", "rslora", "patterns", "both"],
 )
 def test_it_does_what_merging_does(
-    config: dict[str, Any], make_adapter: Callable[..., Adapter], make_checkpoint: Make, tmp_path: Path
+    config: dict[str, Any], make_adapter: Callable[..., Adapter], tmp_path: Path
 ) -> None:
     folder, changes = make_adapter(**config)
 
-    def merge(tensors: dict[str, np.ndarray]) -> None:
+    def merge(tensors: dict[str, Values]) -> None:
         for name, change in changes.items():
             tensors[name] = tensors[name] + change.astype(np.float32)
 
-    base = convert(make_checkpoint(tmp_path / "base"), tmp_path)
-    merged = convert(make_checkpoint(tmp_path / "merged", edit=merge), tmp_path)
+    base = convert(write_checkpoint(tmp_path / "base"), tmp_path, "F32").files[0].path
+    merged = convert(write_checkpoint(tmp_path / "merged", edit=merge), tmp_path, "F32").files[0].path
     out = tmp_path / "adapter.gguf"
-    for _ in convert_adapter(read_adapter(folder), out):
-        pass
+    finish(convert_adapter(read_adapter(folder), out))
     plain, adapted, wanted = logits(base), logits(base, out), logits(merged)
     assert np.abs(wanted - plain).max() > 0.1
     np.testing.assert_allclose(adapted, wanted, atol=2e-3 * np.abs(wanted).max())

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from converters.checkpoint import open_checkpoint
-from converters.convert import run
 from converters.errors import ConvertError
 from converters.gguf_file import read_gguf
-from converters.model import find_recipe, plan_model, read_model, recipe_mixture
-from converters.rows import LocalShards
+from tests.converters.checkpoints import write_checkpoint
+from tests.converters.driving import convert
 
-Make = Callable[..., Path]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def keys(checkpoint: Path, out: Path) -> dict[str, Any]:
-    model = read_model(open_checkpoint(checkpoint))
-    plan = plan_model(model, [recipe_mixture(model, find_recipe("Q8_0"))], out)
-    for _ in run(plan, LocalShards(checkpoint)):
-        pass
-    return {name: key.value for name, key in read_gguf(plan.files[0].path).keys.items()}
+    (file,) = convert(checkpoint, out, "Q8_0").files
+    return {name: key.value for name, key in read_gguf(file.path).keys.items()}
 
 
-def test_the_instruct_models_card_and_template(tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "starcoder2-15b-instruct-v0.1")
+def test_the_instruct_models_card_and_template(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "starcoder2-15b-instruct-v0.1")
     (path / "README.md").write_text(
         "---\nlicense: bigcode-openrail-m\nbase_model: bigcode/starcoder2-15b\ntags: [code]\n---\n# Card\n"
     )
@@ -44,8 +37,8 @@ def test_the_instruct_models_card_and_template(tmp_path: Path, make_checkpoint: 
     assert (tmp_path / "starcoder2-15b-instruct-v0.1-Q8_0.gguf").is_file()
 
 
-def test_the_revision_of_a_download(tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "star")
+def test_the_revision_of_a_download(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "star")
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps({**config, "_name_or_path": "someone/star"}))
     assert "general.source.url" not in keys(path, tmp_path / "a")
@@ -56,8 +49,8 @@ def test_the_revision_of_a_download(tmp_path: Path, make_checkpoint: Make) -> No
     assert found["general.source.url"] == f"https://huggingface.co/someone/star/tree/{COMMIT}"
 
 
-def test_a_folder_of_the_hubs_cache_is_called_like_its_repository(tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "models--bigcode--starcoder2-3b" / "snapshots" / COMMIT)
+def test_a_folder_of_the_hubs_cache_is_called_like_its_repository(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "models--bigcode--starcoder2-3b" / "snapshots" / COMMIT)
     found = keys(path, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").glob("*.gguf")] == ["starcoder2-3b-Q8_0.gguf"]
     assert found["general.source.url"] == f"https://huggingface.co/bigcode/starcoder2-3b/tree/{COMMIT}"
@@ -65,8 +58,8 @@ def test_a_folder_of_the_hubs_cache_is_called_like_its_repository(tmp_path: Path
 
 
 @pytest.mark.parametrize("card", ["---\n: [\n---\n", "---\nlicense: {a: [1}\n---\n", "---\nname: [1, {x: 2}]\n---\n"])
-def test_a_malformed_card_is_an_error_of_one_line(card: str, tmp_path: Path, make_checkpoint: Make) -> None:
-    path = make_checkpoint(tmp_path / "star")
+def test_a_malformed_card_is_an_error_of_one_line(card: str, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "star")
     (path / "README.md").write_text(card)
     with pytest.raises(ConvertError, match="malformed") as caught:
         keys(path, tmp_path)

@@ -8,33 +8,23 @@ import resource
 import shutil
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from converters.checkpoint import open_checkpoint, read_header
+from converters.checkpoint import read_header
 from converters.convert import run
 from converters.errors import ConvertError
 from converters.imatrix import imatrix_bytes, read_imatrix
 from converters.inspection import inspect
-from converters.model import find_recipe, plan_model, read_model, recipe_mixture
-from converters.progress import Progress
 from converters.rows import LocalShards
+from tests.converters.driving import finish, plan_recipes
 
-Result = TypeVar("Result")
 MEMORY_BYTES = 1 << 30
 
 many = settings(max_examples=250, deadline=10_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def drain(work: Generator[Progress, None, Result]) -> Result:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +44,7 @@ def convert(checkpoint: Path, out: Path) -> None:
     for path in out.glob("*"):
         path.unlink()
     try:
-        model = read_model(open_checkpoint(checkpoint))
-        plan = plan_model(model, [recipe_mixture(model, find_recipe("Q4_K_M"))], out)
-        written = drain(run(plan, LocalShards(checkpoint)))
+        written = finish(run(plan_recipes(checkpoint, out, ["Q4_K_M"]), LocalShards(checkpoint)))
     except ConvertError as error:
         assert "\n" not in error.what
         assert error.exit_code in (1, 2)
@@ -146,7 +134,7 @@ def test_json_files(file: str, data: st.DataObject, mini: Path, copy: Path, tmp_
 def test_gguf_bytes(seed: int, demo_model: Path, tmp_path: Path) -> None:
     data = demo_model.read_bytes()
     (tmp_path / "x.gguf").write_bytes(mutate(data, seed, 4096 if seed % 2 else 500_000))
-    drain(inspect(tmp_path / "x.gguf", data=seed % 8 == 0))
+    finish(inspect(tmp_path / "x.gguf", data=seed % 8 == 0))
 
 
 @many

@@ -12,18 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.errors import ConvertError
-from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.output import PendingFile, require_space, write_whole
-from converters.plan import ConversionPlan
 from converters.rows import LocalShards
-
-
-def plan(checkpoint: Path, out: Path, *types: str) -> ConversionPlan:
-    model = read_model(open_checkpoint(checkpoint))
-    return plan_model(model, [recipe_mixture(model, find_recipe(name)) for name in types], out)
+from tests.converters.driving import plan_recipes
 
 
 @pytest.fixture
@@ -40,13 +33,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_too_small_is_noticed_before(small_disk: Path, mini: Path) -> None:
     with pytest.raises(ConvertError, match="are needed") as caught:
-        list(run(plan(mini, small_disk, "F32", "F16"), LocalShards(mini)))
+        list(run(plan_recipes(mini, small_disk, ["F32", "F16"]), LocalShards(mini)))
     assert caught.value.exit_code == 1
     assert list(small_disk.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_meanwhile(small_disk: Path, mini: Path) -> None:
-    work = run(plan(mini, small_disk, "BF16"), LocalShards(mini))
+    work = run(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini))
     next(work)
     with pytest.raises(OSError, match="No space"), (small_disk / "other").open("wb", buffering=0) as other:
         while True:
@@ -55,7 +48,7 @@ def test_a_disk_that_fills_up_meanwhile(small_disk: Path, mini: Path) -> None:
         list(work)
     assert [path.name for path in small_disk.iterdir()] == ["other"]
     (small_disk / "other").unlink()
-    list(run(plan(mini, small_disk, "BF16"), LocalShards(mini)))
+    list(run(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini)))
     assert sorted(path.name for path in small_disk.iterdir()) == ["mini-BF16.gguf", "mini-BF16.gguf.sha256"]
 
 
@@ -69,11 +62,11 @@ def test_space_is_counted_by_disk(tmp_path: Path) -> None:
 def test_a_file_that_was_there_stays_until_the_new_one_is_whole(mini: Path, tmp_path: Path) -> None:
     old = tmp_path / "mini-Q8_0.gguf"
     old.write_bytes(b"old")
-    work = run(plan(mini, tmp_path, "Q8_0"), LocalShards(mini))
+    work = run(plan_recipes(mini, tmp_path, ["Q8_0"]), LocalShards(mini))
     next(work)
     work.close()
     assert old.read_bytes() == b"old"
-    list(run(plan(mini, tmp_path, "Q8_0"), LocalShards(mini)))
+    list(run(plan_recipes(mini, tmp_path, ["Q8_0"]), LocalShards(mini)))
     assert old.read_bytes()[:4] == b"GGUF"
 
 
@@ -118,13 +111,13 @@ def test_a_file_with_a_hole_gets_no_name(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(mini: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ConvertError, match="Permission"):
-        list(run(plan(mini, tmp_path / "x", "Q8_0"), LocalShards(mini)))
+        list(run(plan_recipes(mini, tmp_path / "x", ["Q8_0"]), LocalShards(mini)))
 
 
 def test_an_output_below_a_file(mini: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConvertError) as caught:
-        list(run(plan(mini, tmp_path / "file" / "x", "Q8_0"), LocalShards(mini)))
+        list(run(plan_recipes(mini, tmp_path / "file" / "x", ["Q8_0"]), LocalShards(mini)))
     assert caught.value.exit_code == 2
     with pytest.raises(ConvertError):
         write_whole(tmp_path / "file" / "x", b"")

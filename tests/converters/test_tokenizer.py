@@ -12,13 +12,12 @@ from gguf import TokenType
 
 from converters.errors import ConvertError
 from converters.tokenizer import read_vocabulary
-
-Make = Callable[..., Path]
+from tests.converters.checkpoints import write_checkpoint
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, make_checkpoint: Make) -> Path:
-    return make_checkpoint(tmp_path / "c")
+def checkpoint(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "c")
 
 
 def change(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
