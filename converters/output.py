@@ -67,11 +67,6 @@ class PendingFile:
             with self._lock:
                 heapq.heappush(self._written, (start, end))
 
-    def flush(self) -> None:
-        """Start putting on disk what is written so far, and wait for it."""
-        with _as_convert_error(self.path):
-            getattr(os, "fdatasync", os.fsync)(self._fd)
-
     @property
     def hashed_bytes(self) -> int:
         return self._hashed
@@ -109,18 +104,23 @@ class PendingFile:
         if self._hashed != self.size_bytes:
             raise AssertionError(f"byte {self._hashed} of {self.path} was never written")
         digest, sidecar = self._digest.hexdigest(), self.path.with_name(self.path.name + ".sha256")
+        self.give_name(outdated=sidecar)
+        write_whole(sidecar, f"{digest}  {self.path.name}\n".encode())
+        return digest
+
+    def give_name(self, outdated: Path | None = None) -> None:
+        """Sync and rename; before the rename, remove the file that would say wrong things of the new one."""
         with _as_convert_error(self.path):
             os.fsync(self._fd)
-            sidecar.unlink(missing_ok=True)
+            if outdated:
+                outdated.unlink(missing_ok=True)
             if sys.platform == "win32":
                 self.close()
             self.partial.replace(self.path)
             self.close()
-            write_whole(sidecar, f"{digest}  {self.path.name}\n".encode())
-        return digest
 
     def discard(self) -> None:
-        """Close and remove what was written. Does nothing after `commit`."""
+        """Close and remove what was written. Does nothing once the file has its name."""
         if self._fd >= 0:
             if sys.platform == "win32":
                 self.close()
@@ -166,19 +166,14 @@ class PendingFile:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file beside and rename it."""
-    partial = path.with_name(f".{path.name}.partial")
-    with _as_convert_error(path):
-        try:
-            with partial.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        sync_directory(path.parent)
+    """Write a small file, which appears whole or not at all as large ones do, but without a sidecar."""
+    file = PendingFile(path, len(data))
+    try:
+        file.write_at(0, data)
+        file.give_name()
+    finally:
+        file.discard()
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
