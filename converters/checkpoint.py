@@ -27,7 +27,8 @@ MAX_HEADER_BYTES = 100_000_000
 """The format's own limit (safetensors' `MAX_HEADER_SIZE`)."""
 
 MAX_JSON_NODES = 4_000_000
-"""Brackets and commas that a JSON file may hold: keeps what parsing allocates under a few hundred megabytes."""
+"""Brackets and commas that a JSON file may hold. Chosen: twenty times what StarCoder2's tokenizer.json has, and few
+enough that parsing allocates no more than a few hundred megabytes."""
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
@@ -55,7 +56,7 @@ class SourceTensor:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds. Its files need not be here: the hub's checkpoints are described before they are fetched.
+    """What a checkpoint holds. Its weights may still be on the hub: only their headers were read then.
 
     `directory` holds config and tokenizer; `shards` maps each safetensors file to its size in bytes, in reading order.
     """
@@ -207,11 +208,12 @@ def _tensor(name: str, entry: Any, shard: str, base: int) -> SourceTensor:
 
 
 def _is_count(value: Any) -> bool:
+    # 2**50: chosen. A petabyte is more than any file has.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**50
 
 
 def read_json_file(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, refused when it is missing, too large, or no object."""
+    """A JSON object from a file, refused when it is missing, too large, or not an object."""
     try:
         with path.open("rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -264,7 +266,7 @@ def _weight_map(directory: Path) -> dict[str, str]:
     if not (directory / INDEX_NAME).exists():
         if any(directory.glob("pytorch_model*.bin")):
             raise ConvertError(
-                f"{directory} holds PyTorch pickles, no safetensors.",
+                f"{directory} holds PyTorch pickles, not safetensors.",
                 "Get the safetensors files of this checkpoint; pickles can run any code.",
                 exit_code=2,
             )

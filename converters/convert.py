@@ -28,7 +28,13 @@ from converters.progress import Progress
 from converters.rows import Reader, ShardSource, read_rows, row_blocks, scratch
 
 _EVENT_S = 0.1
+"""Seconds between two events. Chosen: a bar looks smooth, and drawing it costs nothing beside the work."""
+
+_QUEUED_PER_THREAD = 3
+"""Blocks handed out ahead. Chosen: a thread always finds the next one, and a stop has little to wait for."""
+
 _MAX_F16 = 65504.0
+"""The largest finite value of IEEE 754's binary16."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Written:
 
 
 def run(plan: ConversionPlan, shards: ShardSource, threads: int = 0) -> Generator[Progress, None, tuple[Written, ...]]:
-    """Convert; yields progress a few times a second and returns the files. `threads` 0 means one a core.
+    """Convert; yields progress a few times a second and returns the files. `threads` 0 means one for each core.
 
     Closing the generator, or an exception in its consumer, stops the work and leaves no file behind. ConvertError for a
     full disk, values that are not finite, values too large for F16, a file that changes while it is read.
@@ -92,7 +98,7 @@ class _Job:
 
 
 def _jobs(plan: ConversionPlan, pending: Sequence[PendingFile]) -> dict[str, list[_Job]]:
-    """By shard, in the order of the first output."""
+    """Shard → its tensors, in the order of the first output."""
     targets: dict[str, list[tuple[PlannedTensor, PendingFile]]] = {}
     for planned, file in zip(plan.files, pending, strict=True):
         for tensor in planned.tensors:
@@ -122,7 +128,7 @@ def _convert(
                 try:
                     for block in (b for job in tensors for b in _blocks(job, importance, reader, stop)):
                         waiting.append(executor.submit(block))
-                        while len(waiting) > 3 * threads:
+                        while len(waiting) > _QUEUED_PER_THREAD * threads:
                             wait(waiting, return_when=FIRST_COMPLETED)
                             done += _collect(waiting)
                             for file in pending:
@@ -197,7 +203,7 @@ def _quantize(tensor: PlannedTensor, values: npt.NDArray[np.float32], weights: C
 
 
 def _hash(pending: Sequence[PendingFile]) -> Iterator[Progress]:
-    """What is left of it once everything is written."""
+    """Hash what was not hashed while it was written."""
     total, start, shown = sum(file.size_bytes for file in pending), time.monotonic(), 0.0
     first = sum(file.hashed_bytes for file in pending)
     while any(file.hash_along() for file in pending):

@@ -48,7 +48,7 @@ def row_bytes(type_name: str, columns: int) -> int:
     """Bytes of one row; `columns` must be a multiple of the block."""
     values, size = GGML_QUANT_SIZES[GGMLQuantizationType[type_name]]
     if columns % values:
-        raise ValueError(f"{columns} columns are no multiple of {values} ({type_name})")
+        raise ValueError(f"{columns} columns are not a multiple of {values} ({type_name})")
     return int(columns // values * size)
 
 

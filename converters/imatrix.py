@@ -22,6 +22,7 @@ from converters.gguf_file import StoredTensor, read_gguf
 from converters.gguf_header import header_bytes
 
 _MAX_VALUES = 1 << 26
+"""Columns that a matrix may have. Chosen: far beyond any model (24,576 in StarCoder2-15B), and 256 MB at most."""
 
 Columns = npt.NDArray[np.float32]
 
@@ -40,7 +41,7 @@ def read_imatrix(path: Path) -> ImportanceMatrix:
     """Read llama.cpp's GGUF format. ConvertError (exit code 2) for any other, and for values that are not finite."""
     file = read_gguf(path)
     if file.get("general.type") != "imatrix":
-        raise ConvertError(f"{path} is no importance matrix.", "Make one with `localcoder calibrate`.", exit_code=2)
+        raise ConvertError(f"{path} is not an importance matrix.", "Make one with `localcoder calibrate`.", exit_code=2)
     tensors = {tensor.name: tensor for tensor in file.tensors}
     if file.complete_bytes > file.file_bytes:
         raise ConvertError(f"{path} is cut off.", "Make it again with `localcoder calibrate`.", exit_code=2)

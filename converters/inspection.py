@@ -24,6 +24,7 @@ from converters.rows import Reader
 from converters.tokenizer import END_OF_TEXT, FIM_TOKENS, PRE_TOKENIZER
 
 _CHECK_BYTES = 8 << 20
+"""Bytes read and checked between two events. Chosen: some milliseconds of work, and little memory."""
 
 PUBLISHED = {
     (30, 3072): {"rope_base": 999999.4420358813, "window": 4096},
@@ -113,7 +114,7 @@ def inspect(path: Path, *, data: bool = True) -> Generator[Progress, None, Inspe
 
 
 def metadata_problems(file: GgufFile) -> Iterator[Problem]:
-    """What the header alone tells of a StarCoder2 model; adapters and other kinds of files have none of these."""
+    """Problems that the header alone shows. Only models are checked, not adapters and other kinds of files."""
     if file.get("general.architecture") != "starcoder2":
         if file.get("general.type") != "imatrix":
             yield Problem("architecture", f"it is {file.get('general.architecture', 'nothing')!s:.40}, not starcoder2")
@@ -182,7 +183,7 @@ def _misplaced_tensors(file: GgufFile) -> Iterator[Problem]:
 
 
 def _data_problems(file: GgufFile) -> Generator[Progress, None, list[Problem]]:
-    """Rows that `ggml_validate_row_data` rejects, one problem a tensor."""
+    """Rows that `ggml_validate_row_data` rejects: at most one problem for each tensor."""
     total, done, start = sum(t.size_bytes for t in file.tensors), 0, time.monotonic()
     problems = []
     with Reader(file.path) as reader:
@@ -196,7 +197,7 @@ def _data_problems(file: GgufFile) -> Generator[Progress, None, list[Problem]]:
                 done += size
                 yield Progress("inspect", done, total, done / max(time.monotonic() - start, 1e-9))
             if bad:
-                problems.append(Problem("data", f"{tensor.name} holds values that are no numbers"))
+                problems.append(Problem("data", f"{tensor.name} holds values that are not finite numbers"))
     return problems
 
 

@@ -81,7 +81,7 @@ def read_adapter(directory: Path) -> Adapter:
                 exit_code=2,
             )
         if tensor.dtype not in TYPES or len(tensor.shape) != 2:
-            raise ConvertError(f"{name[:90]} is no matrix of F32, F16 or BF16.", exit_code=2)
+            raise ConvertError(f"{name[:90]} is not a matrix of F32, F16 or BF16.", exit_code=2)
         halves.setdefault(match[1], {})[match[2]] = tensor
     if not halves:
         raise ConvertError(f"{directory}: the adapter is empty.", exit_code=2)
@@ -185,6 +185,7 @@ def _pattern(config: Mapping[str, Any], key: str, module: str, default: float) -
         raise ConvertError(f"{CONFIG_NAME}: {key} is malformed.", exit_code=2)
     for pattern, value in patterns.items():
         try:
+            # 500: chosen. A real pattern is a module's path; a longer one could keep the expression busy for ever.
             if len(pattern) <= 500 and re.match(rf"(.*\.)?({pattern})$", module):
                 return _number({key: value}, key)
         except re.error:

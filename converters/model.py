@@ -106,7 +106,7 @@ def plan_model(
         try:
             files = plan_files(path, model.sources, mixture.types, keys, split_max_bytes)
         except (TypeError, ValueError, AttributeError, KeyError, struct.error):
-            # Keys are checked where they decide something. The others are passed on, and GGUF has no place for all.
+            # Keys that decide nothing here are passed on unchecked, and may be of a type that GGUF does not have.
             raise ConvertError(
                 "The model card or the tokenizer's configuration is malformed.",
                 "Get README.md and tokenizer_config.json of the checkpoint again.",

@@ -17,6 +17,7 @@ from pathlib import Path
 from converters.errors import ConvertError
 
 _HASH_BLOCK = 8 << 20
+"""Bytes hashed at a time. Chosen: some milliseconds of one core, so that events are not held up."""
 
 
 class PendingFile:
@@ -46,7 +47,7 @@ class PendingFile:
             raise
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
-        """Write all of `data` at `offset` (bytes). What was written once must not be written again."""
+        """Write all of `data` at `offset` (bytes). No byte may be written twice."""
         view = memoryview(data).cast("B")
         end = offset + len(view)
         start = offset
@@ -62,7 +63,7 @@ class PendingFile:
         self.leave_zero(start, end)
 
     def leave_zero(self, start: int, end: int) -> None:
-        """Nothing more will be written in these bytes, so that the hash may pass them."""
+        """Nothing more will be written to these bytes: the hash need not wait for them."""
         if start < end:
             with self._lock:
                 heapq.heappush(self._written, (start, end))
@@ -72,7 +73,7 @@ class PendingFile:
         return self._hashed
 
     def hash_along(self) -> bool:
-        """Hash a block of what is written without a gap since the last call; false when there is none yet.
+        """Hash the next bytes, at most a block, as far as they are written without a gap; false if none are.
 
         For one thread; others may be writing meanwhile.
         """
@@ -199,7 +200,7 @@ def make_directory(folder: Path) -> None:
 
 
 def require_space(files: Iterable[tuple[Path, int]]) -> None:
-    """Check that the files (path, bytes) fit on their disks, hidden leftovers of earlier runs counted as free."""
+    """Check that files (path, bytes) fit on their disks. What a killed run left of the same file counts as free."""
     needed: dict[int, int] = {}
     where: dict[int, Path] = {}
     for path, size_bytes in files:

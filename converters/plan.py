@@ -103,7 +103,7 @@ def tensor_bytes(type_name: str, shape: Sequence[int]) -> int:
 
 
 def refuse_overwriting(plan: ConversionPlan, inputs: Sequence[Path]) -> None:
-    """An output must not be an input, and no two outputs may have one path."""
+    """Refuse a plan in which an output is an input, or two outputs have one path."""
     paths = [file.path for file in plan.files]
     if len({path.resolve() for path in paths}) != len(paths):
         raise ConvertError("Two outputs would have the same name.", "Ask for each type once.", exit_code=2)

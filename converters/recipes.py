@@ -22,7 +22,7 @@ class Layer:
     index: int
     layers: int
     gqa: int
-    """Query heads a key-value head."""
+    """Query heads that share one key-value head."""
     imatrix: bool
     """Whether an importance matrix is used."""
 

@@ -1,4 +1,4 @@
-"""A checkpoint that lies on a hub: described by its headers, fetched shard by shard, gone when it was used.
+"""A checkpoint on a hub: described by its headers, fetched shard by shard, each deleted after its use.
 
 The hub itself is handed in (`Hub`), so that nothing here knows of HTTP. What was fetched is kept until it is whole and
 checked, so that an interrupted run goes on where it ended.
@@ -41,10 +41,16 @@ SMALL_FILES = (
     "chat_template.jinja",
     "README.md",
 )
-"""What is fetched beside the weights, as far as it is there."""
+"""Files fetched beside the weights, where the repository has them."""
 
 _POLL_S = 0.1
+"""Seconds between two looks at how much was fetched. Chosen: a bar looks smooth."""
+
 _STOP_S = 2.0
+"""Seconds that a stopped download may take to end. Chosen: enough for a block unless the connection is dead."""
+
+_HASH_BLOCK = 8 << 20
+"""Bytes hashed between two events. Chosen: some milliseconds of one core."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Hub(Protocol):
 
 
 def open_remote(hub: Hub, name: str, revision: str, folder: Path) -> tuple[Checkpoint, RemoteRepository]:
-    """Fetch what is small of a checkpoint into `folder`, and read the headers of its shards from where they lie."""
+    """Fetch the small files of a checkpoint into `folder`, and read the headers of its shards on the hub."""
     repository = hub.find(name, revision)
     if "config.json" not in repository.files:
         raise ConvertError(
@@ -170,7 +176,7 @@ class RemoteShards:
 
 
 def download(hub: Hub, repository: RemoteRepository, file: RemoteFile, part: Path) -> Iterator[Progress]:
-    """Add to `part` what it lacks of a file; what is fetched of it stays when this is closed or fails."""
+    """Append to `part` what it lacks of a file. When this is closed or fails, `part` stays for the next run."""
     part.touch()
     if part.stat().st_size > file.size_bytes:
         part.write_bytes(b"")
@@ -203,7 +209,7 @@ def digest_of(path: Path) -> Generator[Progress, None, str]:
     """Read a file: yields how far it is, and returns its sha256."""
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
-        while block := file.read(1 << 23):
+        while block := file.read(_HASH_BLOCK):
             digest.update(block)
             done += len(block)
             yield Progress("check", done, total, 0.0)

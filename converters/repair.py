@@ -1,7 +1,7 @@
 """Fix the metadata of a StarCoder2 GGUF: a new header before the same tensor bytes.
 
 What is written comes from the file's own vocabulary, or from the published config of a model of its shape. Nothing is
-guessed: a problem that neither answers is left, and named.
+guessed: a problem that neither can fix is left, and named.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from converters.rows import Reader
 from converters.tokenizer import END_OF_TEXT, FIM_TOKENS, PRE_TOKENIZER
 
 _COPY_BYTES = 8 << 20
+"""Bytes copied between two events. Chosen: some milliseconds of work, and little memory."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def repair(source: Path, target: Path) -> Generator[Progress, None, Repaired]:
 
 
 def fixed_keys(file: GgufFile) -> dict[str, Key]:
-    """The keys that a file should have and has not, or has wrong."""
+    """The keys that are missing or wrong, with their right values."""
     found: dict[str, Key] = {}
     tokens, shape = tokens_of(file), published(file)
     codes = {problem.code for problem in metadata_problems(file) if problem.repairable}

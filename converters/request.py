@@ -20,7 +20,7 @@ from converters.rows import ShardSource
 
 @dataclass(frozen=True)
 class ConversionRequest:
-    """One call. `types` are recipes' names or "auto"; `fit_bytes` is a file's size, `bpw` bits a weight; 0 is unset."""
+    """What to make: `types` are recipes' names or "auto", `fit_bytes` a file's size, `bpw` bits per weight; 0 is unset."""
 
     out: Path
     types: tuple[str, ...] = ()
@@ -41,14 +41,14 @@ class Prepared:
 
 
 def check(request: ConversionRequest) -> None:
-    """Refuse a request that no checkpoint can make right, before anything is read or fetched."""
+    """Refuse a request that is wrong for any checkpoint, before anything is read or fetched."""
     if not request.types and not request.fit_bytes and not request.bpw:
         raise ConvertError("No type is given.", "For example: -t Q4_K_M, -t auto, or --fit 2GiB.", exit_code=2)
     for name in request.types:
         if name.lower() != "auto":
             find_recipe(name)
     if request.bpw and not 0 < request.bpw <= 32:
-        raise ConvertError(f"{request.bpw} bits a weight make no sense.", "For example: --bpw 4.25.", exit_code=2)
+        raise ConvertError(f"{request.bpw} bits per weight are impossible.", "For example: --bpw 4.25.", exit_code=2)
 
 
 def prepare(
@@ -103,7 +103,7 @@ def _allocate_file(
     imatrix: ImportanceMatrix | None,
     label: str,
 ) -> Allocation:
-    """Headers count too, and their size is known when the files are planned: shrink the tensors by what is too much."""
+    """Types for a file of `fit_bytes`, its header included: as only a plan knows that, shrink until the plan fits."""
     budget = request.fit_bytes
     while True:
         allocation = allocate(model, errors, budget)

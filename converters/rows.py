@@ -18,14 +18,15 @@ from converters.errors import ConvertError
 from converters.progress import Progress
 
 BLOCK_VALUES = 1 << 19
-"""Values that a thread handles at a time: 2 MiB as float32, a fraction of a second in the slowest type."""
+"""Values that a thread handles at a time: 2 MiB as float32. Chosen: many rows, so that calls cost nothing beside the
+work, and still a fraction of a second in the slowest type, so that a stop is prompt."""
 
 
 class ShardSource(Protocol):
-    """Where a shard's bytes come from. The hub's implementation fetches before and may delete after."""
+    """Where a shard's bytes come from. The hub's implementation downloads it in `fetch` and may delete it after use."""
 
     def space(self) -> Sequence[tuple[Path, int]]:
-        """What will be put on disk to read from: (path, bytes)."""
+        """Files that `fetch` will put on disk: (path, bytes)."""
         ...
 
     def fetch(self, shard: str) -> Iterator[Progress]:

@@ -16,5 +16,5 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)\s*", text)
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None or not (size := math.floor(float(match[1]) * unit)):
-        raise ConvertError(f"{text[:40]!r} is no size.", "For example: 2GB, or 1.8GiB.", exit_code=2)
+        raise ConvertError(f"{text[:40]!r} is not a size.", "For example: 2GB, or 1.8GiB.", exit_code=2)
     return size

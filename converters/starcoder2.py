@@ -18,6 +18,12 @@ from converters.errors import ConvertError
 
 ARCHITECTURE = "starcoder2"
 
+# Limits of what a config may say are chosen: at least twenty times the 15B's values.
+# They keep a malformed config from asking for endless lists.
+_MAX_LAYERS, _MAX_HEADS = 1000, 1024
+_MAX_HIDDEN, _MAX_FFN, _MAX_VOCABULARY = 2**20, 2**22, 2**24
+_MAX_TOKENS = 2**30
+
 _LAYER = {
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
@@ -60,7 +66,7 @@ class Hyperparameters:
 
 
 def read_hyperparameters(config: Mapping[str, Any]) -> Hyperparameters:
-    """Check a config.json and take from it what GGUF needs. ConvertError (exit code 2) if it is no StarCoder2."""
+    """Check a config.json and take from it what GGUF needs. ConvertError (exit code 2) if it is not StarCoder2's."""
     if config.get("model_type") != "starcoder2":
         architecture = config.get("architectures") or config.get("model_type") or "unknown"
         label = architecture[0] if isinstance(architecture, list) else architecture
@@ -71,15 +77,15 @@ def read_hyperparameters(config: Mapping[str, Any]) -> Hyperparameters:
         )
     if config.get("quantization_config"):
         raise ConvertError("The checkpoint is quantized already.", "Convert the original checkpoint.", exit_code=2)
-    heads = _count(config, "num_attention_heads", 1024)
+    heads = _count(config, "num_attention_heads", _MAX_HEADS)
     hyperparameters = Hyperparameters(
-        layers=_count(config, "num_hidden_layers", 1000),
-        hidden=_count(config, "hidden_size", 2**20),
-        ffn=_count(config, "intermediate_size", 2**22),
+        layers=_count(config, "num_hidden_layers", _MAX_LAYERS),
+        hidden=_count(config, "hidden_size", _MAX_HIDDEN),
+        ffn=_count(config, "intermediate_size", _MAX_FFN),
         heads=heads,
-        kv_heads=_count(config, "num_key_value_heads", 1024, heads),
-        context=_count(config, "max_position_embeddings", 2**30),
-        vocab=_count(config, "vocab_size", 2**24),
+        kv_heads=_count(config, "num_key_value_heads", _MAX_HEADS, heads),
+        context=_count(config, "max_position_embeddings", _MAX_TOKENS),
+        vocab=_count(config, "vocab_size", _MAX_VOCABULARY),
         rope_base=_rope_base(config),
         norm_epsilon=_positive(config, "norm_epsilon", 1e-5),
         sliding_window=_window(config),
@@ -238,4 +244,4 @@ def _rope_base(config: Mapping[str, Any]) -> float:
 def _window(config: Mapping[str, Any]) -> int | None:
     if config.get("sliding_window") is None or config.get("use_sliding_window") is False:
         return None
-    return _count(config, "sliding_window", 2**30)
+    return _count(config, "sliding_window", _MAX_TOKENS)

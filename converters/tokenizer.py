@@ -126,7 +126,7 @@ def _token_ids(tokenizer: Mapping[str, Any], size: int) -> tuple[dict[str, int],
     model = tokenizer.get("model")
     added = tokenizer.get("added_tokens") or []
     if not isinstance(model, dict) or model.get("type", "BPE") != "BPE" or not isinstance(model.get("vocab"), dict):
-        raise _foreign("it is no BPE")
+        raise _foreign("it is not BPE")
     merges = model.get("merges")
     if not isinstance(merges, list) or not merges or not all(_is_merge(m) for m in merges):
         raise _foreign("its merges are missing or malformed")

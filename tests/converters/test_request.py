@@ -169,7 +169,7 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", "0", "2 parsecs", "1e9", "٣GB"])
 def test_no_sizes(text: str) -> None:
-    with pytest.raises(ConvertError, match="no size"):
+    with pytest.raises(ConvertError, match="not a size"):
         parse_size(text)
 
 
@@ -186,7 +186,7 @@ def test_a_request_without_a_type(tmp_path: Path) -> None:
 def test_a_matrix_of_another_model_is_refused(mini: Path, demo_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match="another model"):
         prepared(mini, tmp_path, "Q4_K_M", imatrix=IMATRIX)
-    with pytest.raises(ConvertError, match="no importance matrix"):
+    with pytest.raises(ConvertError, match="not an importance matrix"):
         prepared(mini, tmp_path, "Q8_0", imatrix=demo_model)
 
 

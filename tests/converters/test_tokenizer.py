@@ -61,14 +61,14 @@ def test_other_pre_tokenizers_are_refused(pre: Any, checkpoint: Path) -> None:
     [
         (lambda t: t.update(normalizer={"type": "NFC"}), "normalizes"),
         (lambda t: t["model"].update(byte_fallback=True), "byte_fallback"),
-        (lambda t: t["model"].update(type="WordPiece"), "no BPE"),
+        (lambda t: t["model"].update(type="WordPiece"), "not BPE"),
         (lambda t: t["model"].update(merges=[]), "merges"),
         (lambda t: t["model"].update(merges=[["a"]]), "merges"),
         (lambda t: t["model"]["vocab"].update(x="y"), "ids"),
         (lambda t: t["model"]["vocab"].update(x=3), "twice"),
         (lambda t: t["model"]["vocab"].update(x=5000), "5000"),
         (lambda t: t.update(added_tokens=[{"id": 1}]), "added tokens"),
-        (lambda t: t.update(model=None), "no BPE"),
+        (lambda t: t.update(model=None), "not BPE"),
     ],
 )
 def test_malformed_tokenizers_are_refused(edit: Callable[[dict[str, Any]], None], says: str, checkpoint: Path) -> None:
