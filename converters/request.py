@@ -20,7 +20,10 @@ from converters.rows import ShardSource
 
 @dataclass(frozen=True)
 class ConversionRequest:
-    """What to make: `types` are recipes' names or "auto", `fit_bytes` a file's size, `bpw` bits per weight; 0 is unset."""
+    """What to make: `types` are recipes' names or "auto", `fit_bytes` is a file's size, `bpw` bits per weight.
+
+    A size, or a number of threads, of 0 is unset.
+    """
 
     out: Path
     types: tuple[str, ...] = ()

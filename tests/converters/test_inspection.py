@@ -115,6 +115,17 @@ def test_metadata_problems(change: dict[str, Any], code: str, repairable: bool, 
     }
 
 
+def test_a_model_of_a_published_shape_gets_the_published_values(model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    size = {"starcoder2.block_count": 30, "starcoder2.embedding_length": 3072}
+    missing = ("starcoder2.rope.freq_base", "starcoder2.attention.sliding_window")
+    rewrite(model, broken, lambda values: values.update(size | dict.fromkeys(missing)))
+    done = fix(broken, tmp_path / "fixed.gguf")
+    assert {p.code for p in done.fixed} == {"rope_base", "sliding_window"}
+    assert values_of(tmp_path / "fixed.gguf")["starcoder2.attention.sliding_window"] == 4096
+    assert values_of(tmp_path / "fixed.gguf")["starcoder2.rope.freq_base"] == pytest.approx(999999.44)
+
+
 def test_a_published_vocabulary_gets_what_it_lacks(shared: Path, tmp_path: Path) -> None:
     source = shared / "starcoder2-vocab" / "ggml-vocab-starcoder.gguf"
     assert {"sliding_window", "fim_rep_token_id", "tensors"} <= codes(source)
