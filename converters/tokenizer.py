@@ -130,16 +130,15 @@ def _token_ids(tokenizer: Mapping[str, Any], size: int) -> tuple[dict[str, int],
     merges = model.get("merges")
     if not isinstance(merges, list) or not merges or not all(_is_merge(m) for m in merges):
         raise _foreign("its merges are missing or malformed")
-    ids: dict[str, int] = dict(model["vocab"])
+    found: dict[str, Any] = dict(model["vocab"])
     special: dict[str, bool] = {}
     for entry in added if isinstance(added, list) else [None]:
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
             raise _foreign("its added tokens are malformed")
-        ids[entry["content"]] = entry.get("id")  # type: ignore[assignment]
+        found[entry["content"]] = entry.get("id")
         special[entry["content"]] = entry.get("special") is True
-    if any(not isinstance(i, int) or isinstance(i, bool) or i < 0 for i in ids.values()) or len(
-        set(ids.values())
-    ) != len(ids):
+    ids = {token: i for token, i in found.items() if isinstance(i, int) and not isinstance(i, bool) and i >= 0}
+    if len(ids) != len(found) or len(set(ids.values())) != len(ids):
         raise _foreign("its ids are malformed or used twice")
     if (largest := max(ids.values())) >= size:
         raise ConvertError(

@@ -153,7 +153,7 @@ def test_types_at_full_shape(size: str, layers: int, gqa: int) -> None:
 
 
 def test_every_quantization_type_is_proven() -> None:
-    # The installed llama-quantize that the golden files come from was not asked for IQ1_M.
+    # llama-quantize was not asked for IQ1_M when the golden files were made.
     chosen = {recipe.default for recipe in RECIPES.values()}
     assert chosen - (TENSORS["plain"].keys() | TENSORS["imatrix"].keys()) == {"IQ1_M"}
 
