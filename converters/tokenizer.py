@@ -137,6 +137,8 @@ def _token_ids(tokenizer: Mapping[str, Any], size: int) -> tuple[dict[str, int],
             raise _foreign("its added tokens are malformed")
         found[entry["content"]] = entry.get("id")
         special[entry["content"]] = entry.get("special") is True
+    if not found:
+        raise _foreign("its vocabulary is empty")
     ids = {token: i for token, i in found.items() if isinstance(i, int) and not isinstance(i, bool) and i >= 0}
     if len(ids) != len(found) or len(set(ids.values())) != len(ids):
         raise _foreign("its ids are malformed or used twice")

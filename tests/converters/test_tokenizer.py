@@ -69,6 +69,7 @@ def test_other_pre_tokenizers_are_refused(pre: Any, checkpoint: Path) -> None:
         (lambda t: t["model"]["vocab"].update(x=5000), "5000"),
         (lambda t: t.update(added_tokens=[{"id": 1}]), "added tokens"),
         (lambda t: t.update(model=None), "not BPE"),
+        (lambda t: (t.update(added_tokens=[]), t["model"].update(vocab={})), "empty"),
     ],
 )
 def test_malformed_tokenizers_are_refused(edit: Callable[[dict[str, Any]], None], says: str, checkpoint: Path) -> None:
