@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from localcoder.completion.document import Document
+from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.session import Limits, Session
@@ -47,14 +48,16 @@ class TextDelta:
 
 @dataclass(frozen=True)
 class Completion:
-    """The last update. `text` is the whole completion; `tokens` what was generated, before any trimming.
+    """The last update: an edit at the cursor, with what there is to say of it.
+
+    `text` is what the edit puts there; `tokens` are what was generated, before it was decided what is shown.
 
     `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop). `others`
     are the alternatives after the first, made together with it: `stats` counts the tokens of all. `prompt` has the
     control tokens by their names; it is "" unless it was asked for.
     """
 
-    text: str
+    edit: Edit
     reason: str
     stats: Stats
     model: str
@@ -62,6 +65,11 @@ class Completion:
     tokens: tuple[Token, ...]
     others: tuple[Completion, ...] = ()
     prompt: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return self.edit.text
 
 
 Update = Progress | TextDelta | Completion
@@ -112,8 +120,9 @@ async def complete(
     ends = [each.finish(finished.reason) for each in alternatives]
     if more := ends[0][1]:
         yield TextDelta(more)
+    place = Range(document.cursor, document.cursor)
     completion, *others = (
-        Completion(end.text, end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
+        Completion(Edit(place, end.text), end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""

@@ -5,6 +5,7 @@ from pathlib import Path
 from localcoder import paths
 from localcoder.completion.complete import Completion, Options, complete
 from localcoder.completion.document import Document
+from localcoder.completion.edits import Edit, Range
 from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.tui.app import LocalcoderApp
@@ -37,7 +38,7 @@ async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
 def test_doubt_is_where_tokens_were_improbable() -> None:
     tokens = (Token(1, "ab", -0.01), Token(2, "cd", -1.0), Token(3, "ef", -5.0))
     stats = Stats(1, 0, 3, 0.1, 1.0, 1.0)
-    completion = Completion("abcde", "end", stats, "m", (1,), tokens)
+    completion = Completion(Edit(Range(0, 0), "abcde"), "end", stats, "m", (1,), tokens)
     assert doubt_spans(completion) == ((2, 4, "doubtful"), (4, 5, "unlikely"))
     assert confidence(None) == "likely"
 
