@@ -72,7 +72,7 @@ class Ending:
         self._mode = mode
         self._line = prefix[prefix.rfind("\n") + 1 :]
         self._rest = suffix.partition("\n")[0].strip()
-        self._is_last = not suffix.strip()
+        self._is_last = not suffix
         self._repeat = Repetition(suffix)
         self._loop = Loop(prefix, suffix)
         self._block = Block(self._line, language, self._surroundings.open_brackets)
@@ -141,6 +141,8 @@ class Ending:
         if reason == "block" and self._repeat.covers_first_line:
             # What ends the text is part of what stands behind the cursor, or comes after it.
             reason, cut = "suffix", self._repeat.start
+        if self._may_end is not None and self._may_end[0] < cut:
+            cut, reason, _ = self._may_end
         self.reason, self._cut = reason, max(cut, self._shown)
 
     def _stop_or_wait(self, reason: str, cut: int, *, wait: bool) -> None:
@@ -242,7 +244,8 @@ class Ending:
         before_line = len(self._text[:start].rstrip())
         nesting = self._block.nesting(fit, start)
         for closing in nesting.closed:
-            cut = before_line if closing.offset == first and start else closing.offset
+            # What stands behind the cursor in its line keeps the new line that was begun for it.
+            cut = before_line if closing.offset == first and start and not self._rest else closing.offset
             if self._is_better(cut, end) and (self._surroundings.is_closed or not self._surroundings.flaws):
                 return self._stop_or_wait("bracket", cut, wait=bool(self._rest) and closing.offset != first)
             self._block.closed(closing)
