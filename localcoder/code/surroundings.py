@@ -24,6 +24,8 @@ _BEFORE, _AFTER = 24_000, 12_000
 _LIMIT_S = 0.25
 _LITERAL = re.compile(r"string|comment|heredoc|char|regex|raw_text|template_(?!sub)|text$")
 _CLOSES_ONLY = re.compile(r"\s*(?:[)\]};,]+|end|done|fi|esac)\s*$")
+_GOES_ON_FROM_ABOVE = re.compile(r"\s*(?:[{:)&|]|where\b|->|\S[^\n]*,\n)[^\n]*\n")
+"""A line whose beginning stands in the lines above it: the bracket of a block, the end of a head over several lines."""
 _CODE_AGAIN = re.compile(r"interpolation|substitution|expansion")
 
 
@@ -114,9 +116,11 @@ def _shortened_before(before: str) -> str:
         above = before.rfind("\n", 0, start - 1) + 1
         line, start = before[above:start], above
         if line.strip() and depth_of(line) < depth and not line.lstrip().startswith(("#", "//", "/*", "*")):
+            depth = depth_of(line)
+            while _GOES_ON_FROM_ABOVE.match(line) and start > 0:
+                above = before.rfind("\n", 0, start - 1) + 1
+                line, start = before[above:start] + line, above
             heads.insert(0, line)
-            # A bracket in a line of its own belongs to the line above it.
-            depth = depth_of(line) + line.lstrip().startswith("{")
     return "".join(heads) + before[first:]
 
 
@@ -126,7 +130,7 @@ def _shortened_after(after: str) -> str:
         return after
     end = after.rfind("\n", 0, _AFTER) + 1 or _AFTER
     shown, tails = after[:end], []
-    depth = depth_of(shown.rstrip().rpartition("\n")[2])
+    depth = max(depth_of(shown.rstrip().rpartition("\n")[2]), depth_of(after[end:].lstrip("\n").partition("\n")[0]))
     while depth > 0 and end < len(after):
         below = after.find("\n", end) + 1 or len(after)
         line, end = after[end:below], below
