@@ -138,10 +138,8 @@ class Ending:
         return self._outward(more)
 
     def _stop(self, reason: str, cut: int) -> None:
-        if reason == "block" and self._repeat.covers_first_line:
-            # What ends the text is part of what stands behind the cursor, or comes after it.
-            reason, cut = "suffix", self._repeat.start
-        if self._may_end is not None and self._may_end[0] < cut:
+        reason, cut = self._without_repetition(reason, cut)
+        if reason != "suffix" and self._may_end is not None and self._may_end[0] < cut:
             cut, reason, _ = self._may_end
         self.reason, self._cut = reason, max(cut, self._shown)
 
@@ -150,7 +148,14 @@ class Ending:
         if not wait or self._mode == "line":
             self._stop(reason, cut)
         elif self._may_end is None:
+            reason, cut = self._without_repetition(reason, cut)
             self._may_end = (cut, reason, _GRACE_LINES)
+
+    def _without_repetition(self, reason: str, cut: int) -> tuple[str, int]:
+        """What leaves the block may be part of what stands behind the cursor, or come after it."""
+        repeat = self._repeat
+        is_sure = reason == "block" or (reason == "bracket" and repeat.lines >= REPEATED_LINES)
+        return ("suffix", repeat.start) if is_sure and repeat.covers_first_line else (reason, cut)
 
     def _fit(self, end: int) -> Fit:
         if end not in self._fits:

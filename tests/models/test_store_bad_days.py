@@ -297,7 +297,7 @@ def test_bundles_that_are_encrypted_or_speak_of_endless_things(tmp_path: Path, f
     assert raised.value.exit_code == 2 and raised.value.todo
     deflated = bytearray(pack(start + "4}" + " " * 9000, method=zipfile.ZIP_DEFLATED))
     deflated[50:60] = b"\xff" * 10
-    for data in (*endless, with_flag(whole, 1 << 5), bytes(deflated)):
+    for data in (*endless.values(), with_flag(whole, 1 << 5), bytes(deflated)):
         packed.write_bytes(data)
         with pytest.raises(LocalcoderError, match="bundle"):
             done(bundle.install(packed))
