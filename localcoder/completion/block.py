@@ -76,6 +76,7 @@ class Block:
     def closed(self, closing: Closing) -> None:
         """The text rightly closes what stood open: the block is now the one of the line that opened it."""
         indent = depth_of(closing.opened.indentation + ".")
+        self._is_head = False
         if self._by_indentation:
             self._indent, self._is_own_line, self._is_known, self._has_deeper = indent, True, True, False
         elif closing.opened.character == "{":

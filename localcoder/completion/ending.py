@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from localcoder.code.guess import language_at
@@ -59,6 +59,15 @@ def end_of(document: Document, pieces: Iterable[str], *, ended: bool, mode: Mode
     return ending.finish(ended=ended)
 
 
+@dataclass(frozen=True)
+class _PossibleEnd:
+    """Where the text ends unless the model ends it within so many more lines."""
+
+    cut: int
+    reason: str
+    lines_left: int
+
+
 class Ending:
     """One text as it comes. `reason` is set when no more of it is wanted."""
 
@@ -81,7 +90,7 @@ class Ending:
         self._fits: dict[int, Fit] = {}
         self._pending_return = False
         self._line_start = 0
-        self._may_end: tuple[int, str, int] | None = None
+        self._may_end: _PossibleEnd | None = None
         self._shown = 0
         self._cut: int | None = None
         self.reason: str | None = None
@@ -139,8 +148,9 @@ class Ending:
 
     def _stop(self, reason: str, cut: int) -> None:
         reason, cut = self._without_repetition(reason, cut)
-        if reason != "suffix" and self._may_end is not None and self._may_end[0] < cut:
-            cut, reason, _ = self._may_end
+        waiting = self._may_end
+        if waiting is not None and waiting.cut < cut and reason not in ("suffix", waiting.reason):
+            reason, cut = waiting.reason, waiting.cut
         self.reason, self._cut = reason, max(cut, self._shown)
 
     def _stop_or_wait(self, reason: str, cut: int, *, wait: bool) -> None:
@@ -149,7 +159,7 @@ class Ending:
             self._stop(reason, cut)
         elif self._may_end is None:
             reason, cut = self._without_repetition(reason, cut)
-            self._may_end = (cut, reason, _GRACE_LINES)
+            self._may_end = _PossibleEnd(cut, reason, _GRACE_LINES)
 
     def _without_repetition(self, reason: str, cut: int) -> tuple[str, int]:
         """What leaves the block may be part of what stands behind the cursor, or come after it."""
@@ -171,7 +181,7 @@ class Ending:
         if self._repeat.length:
             held.append(self._repeat.start)
         if self._may_end is not None:
-            held.append(self._may_end[0])
+            held.append(self._may_end.cut)
         if self._mode != "free":
             line = self._text[self._line_start :]
             if self._line_start and self._block.may_end_at(line):
@@ -232,10 +242,9 @@ class Ending:
     def _end_mid_line(self, end: int) -> None:
         """Code goes on behind the cursor: what belongs between is within this line, or within a pair."""
         if self._may_end is not None:
-            cut, reason, lines = self._may_end
-            self._may_end = (cut, reason, lines - 1)
-            if lines <= 1:
-                self._stop(reason, cut)
+            self._may_end = replace(self._may_end, lines_left=self._may_end.lines_left - 1)
+            if self._may_end.lines_left <= 0:
+                self._stop(self._may_end.reason, self._may_end.cut)
         elif self._is_mid_line and self._is_clean(end) and not self._fit(end).in_literal(end):
             self._stop_or_wait("line", end, wait=True)
 
@@ -279,7 +288,7 @@ class Ending:
             is_long = repeat.lines >= (REPEATED_LINES if ended else 1) and repeat.length >= REPEATED_CHARACTERS
             cuts.append((repeat.start, "suffix", is_long or (not ended and repeat.length >= _SHORTEST_REPEAT)))
         if self._may_end is not None:
-            cuts.append((*self._may_end[:2], not ended))
+            cuts.append((self._may_end.cut, self._may_end.reason, not ended))
         if cuts:
             flaws = self._fit(len(self._text)).flaws
             for cut, reason, is_enough in sorted(cuts):
