@@ -10,7 +10,7 @@ from localcoder.completion.document import Document
 from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
-from localcoder.completion.session import Limits, Session
+from localcoder.completion.prompt_session import Limits, PromptSession
 from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
@@ -76,14 +76,14 @@ Update = Progress | TextDelta | Completion
 
 
 async def complete(
-    document: Document, engine: Engine, options: Options | None = None, session: Session | None = None
+    document: Document, engine: Engine, options: Options | None = None, session: PromptSession | None = None
 ) -> AsyncGenerator[Update, None]:
     """Progress while the prompt is read, text as it becomes certain, and the Completion at the end.
 
     A `session` makes the prompts of one buffer grow only at their end, and reads ahead after the completion. Closing
     the iterator cancels the request. Raises LocalcoderError when the engine cannot serve it.
     """
-    options, session = options or Options(), session or Session()
+    options, session = options or Options(), session or PromptSession()
     model = await engine.info()
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     request = Request(
@@ -115,8 +115,8 @@ async def complete(
                 # The engine ends at once and says what it did; the rest of its tokens is not wanted.
                 await engine.cancel(request)
     assert finished is not None
-    if plan.later is not None and (first.reason or finished.reason != "cancelled"):
-        session.read_ahead(engine, plan.later)
+    if plan.background_ids is not None and (first.reason or finished.reason != "cancelled"):
+        session.read_ahead(engine, plan.background_ids)
     ends = [each.finish(finished.reason) for each in alternatives]
     if more := ends[0][1]:
         yield TextDelta(more)
@@ -156,11 +156,11 @@ class _Alternative:
         return replace(end, reason=end.reason or reason), self._ending.rest(end)
 
 
-async def read_ahead(document: Document, engine: Engine, options: Options, session: Session) -> None:
+async def read_ahead(document: Document, engine: Engine, options: Options, session: PromptSession) -> None:
     """Begin to read the prompt of a completion that nobody has asked for yet."""
     model = await engine.info()
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
-    session.read_ahead(engine, plan.later or plan.ids)
+    session.read_ahead(engine, plan.background_ids or plan.ids)
 
 
 def _without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:

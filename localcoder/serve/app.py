@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localcoder import __version__
 from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
 from localcoder.completion.document import Document
-from localcoder.completion.session import Session
+from localcoder.completion.prompt_session import PromptSession
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
 from localcoder.serve import speak
@@ -46,7 +46,7 @@ class Completer:
         self._asked = 0
         self._ahead: Document | None = None
         # Least recently used first.
-        self._sessions: list[Session] = []
+        self._sessions: list[PromptSession] = []
 
     async def run(self, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
         self._asked += 1
@@ -78,15 +78,15 @@ class Completer:
         if self._is_ending:
             raise LocalcoderError("The server is ending.", "Start it again.")
 
-    def _session(self, document: Document) -> Session:
+    def _session(self, document: Document) -> PromptSession:
         """The session whose text is most like this one, if half of it is the same, or a new one."""
         if not document.text:
             # Nothing to know it by: llama.vim sends such requests to have `input_extra` read.
-            return Session()
+            return PromptSession()
         latest_first = self._sessions[::-1]
         session = max(latest_first, key=lambda each: each.likeness(document), default=None)
         if session is None or session.likeness(document) < _SAME_TEXT:
-            session = Session(slides=True)
+            session = PromptSession(slides=True)
         for other in self._sessions:
             if other is not session:
                 other.another_was_asked()

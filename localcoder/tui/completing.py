@@ -13,7 +13,7 @@ from textual.worker import Worker
 
 from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
 from localcoder.completion.document import Document
-from localcoder.completion.session import Session
+from localcoder.completion.prompt_session import PromptSession
 from localcoder.engine.api import Progress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
@@ -63,7 +63,7 @@ class Completing:
         self._found: list[Completion] = []
         self._shown = 0
         self._place: tuple[Editor, Document] | None = None
-        self._sessions: WeakKeyDictionary[Editor, Session] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[Editor, PromptSession] = WeakKeyDictionary()
         self.is_automatic = True
         self.is_shaded = False
         """Whether suggestions show what the model is unsure of."""
@@ -147,9 +147,9 @@ class Completing:
         owner, document = self._place
         return owner is editor and editor.snapshot() == document
 
-    def _session(self, editor: Editor) -> Session:
+    def _session(self, editor: Editor) -> PromptSession:
         """What the prompts of this editor's buffer have in common."""
-        return self._sessions.setdefault(editor, Session())
+        return self._sessions.setdefault(editor, PromptSession())
 
     async def _guarded(self, work: Coroutine[None, None, object]) -> None:
         try:

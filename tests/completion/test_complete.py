@@ -7,7 +7,7 @@ import pytest
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document
 from localcoder.completion.layout import fim_prompt
-from localcoder.completion.session import Limits, Session
+from localcoder.completion.prompt_session import Limits, PromptSession
 from localcoder.engine.api import Progress, Sampling, SpecialIds
 from localcoder.errors import LocalcoderError
 
@@ -47,7 +47,7 @@ def test_layouts_are_the_ones_that_were_trained():
 
 async def test_a_file_in_a_repository_is_named_as_in_training(engine, tmp_path):
     (tmp_path / "shop" / ".git").mkdir(parents=True)
-    info, session = await engine.info(), Session()
+    info, session = await engine.info(), PromptSession()
     for name, said in (("shop/lib/basket.py", b"lib/basket.py\n"), ("alone.py", b"")):
         document = replace(DOCUMENT, path=tmp_path / name)
         plan = await session.plan(document, engine, info, "spm", Limits(2000, 64, None))
@@ -123,7 +123,7 @@ async def test_the_prompt_fits_its_budget_whatever_the_text(engine, layout):
     info = await engine.info()
     for text in ("0" * 40_000, "x = 1\n" * 5000, "\u4e00" * 9000):
         document = Document(text, len(text) // 2)
-        plan = await Session().plan(document, engine, info, layout, Limits(300, 64, None))
+        plan = await PromptSession().plan(document, engine, info, layout, Limits(300, 64, None))
         assert 120 < len(plan.ids) <= 300
 
 
@@ -138,7 +138,7 @@ async def test_prompts_grow_only_at_their_end_while_typing(engine, layout):
     """Also when the line is long, the suffix is near the budget, and a completion is accepted."""
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
     cursor = len(text) // 2
-    session, options = Session(), Options(layout=layout, max_tokens=1)
+    session, options = PromptSession(), Options(layout=layout, max_tokens=1)
     await run_in(engine, session, Document(text, cursor), options)
     typed = "def added(values):\n    total = 0\n    for value in values:\n        total += value\n"
     for end in range(5, len(typed), 5):
@@ -154,7 +154,7 @@ async def test_prompts_grow_only_at_their_end_while_typing(engine, layout):
 
 async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
     text = BEFORE + AFTER
-    session, options = Session(), Options(layout="anchored", max_tokens=6)
+    session, options = PromptSession(), Options(layout="anchored", max_tokens=6)
     await run_in(engine, session, Document(text, len(BEFORE)), options)
     typed = "pars"
     document = Document(BEFORE + typed + AFTER, len(BEFORE) + len(typed))
@@ -167,7 +167,7 @@ async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
 async def test_near_lines_first_then_the_whole_window(engine):
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
     document = Document(text, len(text) // 2)
-    session, options = Session(), Options(max_tokens=4, first_token_s=0.02)
+    session, options = PromptSession(), Options(max_tokens=4, first_token_s=0.02)
     first = await run_in(engine, session, document, options)
     await session.close()
     second = await run_in(engine, session, document, options)
@@ -177,7 +177,7 @@ async def test_near_lines_first_then_the_whole_window(engine):
 
 async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engine):
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(12))
-    at, session = text.index("def function_7"), Session()
+    at, session = text.index("def function_7"), PromptSession()
     options = Options(max_tokens=2, first_token_s=10.0)
     first = await run_in(engine, session, Document(text, at), options)
     await session.close()

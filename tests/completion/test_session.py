@@ -3,7 +3,7 @@
 import asyncio
 
 from localcoder.completion.document import Document, Snippet
-from localcoder.completion.session import Limits, Session
+from localcoder.completion.prompt_session import Limits, PromptSession
 from tests.completion.word_engine import INFO, WordEngine, read_prompt
 
 LINES = [f"line_{i} = compute({i})\n" for i in range(400)]
@@ -33,7 +33,7 @@ def at_line(number, snippets=()):
 
 
 async def test_plans_that_overtake_one_another_are_each_of_their_own_document():
-    session, engine = Session(), SlowEngine(tokens_per_s=300.0)
+    session, engine = PromptSession(), SlowEngine(tokens_per_s=300.0)
     before, after = at_line(200).prefix, at_line(200).suffix
     documents = [Document(before + f"typed_{i}\n" + after, len(before) + 8) for i in range(9)]
     for seconds in (None, 0.5, 0.5, None):
@@ -46,7 +46,7 @@ async def test_plans_that_overtake_one_another_are_each_of_their_own_document():
 
 async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one():
     too_large = (Snippet("large.py", "x = 1\n" * 5000),)
-    session, engine = Session(), WordEngine()
+    session, engine = PromptSession(), WordEngine()
     first = await prompt(session, engine, at_line(200, too_large))
     for i in range(1, 8):
         typed = "typed = 1\n" * i
@@ -57,7 +57,7 @@ async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one():
 
 async def test_pieces_keep_their_places_while_they_are_sent():
     one, two, three = (Snippet(f"{name}.py", f"{name} = 1\n") for name in ("one", "two", "three"))
-    session, engine = Session(), WordEngine()
+    session, engine = PromptSession(), WordEngine()
 
     async def names(*snippets, limits=FAR):
         made = await prompt(session, engine, at_line(200, snippets), limits)
@@ -71,7 +71,7 @@ async def test_pieces_keep_their_places_while_they_are_sent():
 
 
 async def test_a_document_that_fits_again_goes_in_whole():
-    session, engine = Session(), WordEngine()
+    session, engine = PromptSession(), WordEngine()
     assert (await prompt(session, engine, at_line(200))).prefix != at_line(200).prefix
     short = Document("".join(LINES[180:220]), len("".join(LINES[180:200])))
     whole = await prompt(session, engine, short)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from localcoder.completion.complete import Completion, Options, complete
 from localcoder.completion.document import Document, Snippet
-from localcoder.completion.session import Session
+from localcoder.completion.prompt_session import PromptSession
 from localcoder.serve.app import Completer
 from tests.completion.word_engine import Prompt, WordEngine, count_tokens, read_prompt
 
@@ -32,7 +32,7 @@ class File:
     text: str
     client: str
     cursor: int = 0
-    session: Session = field(default_factory=Session)
+    session: PromptSession = field(default_factory=PromptSession)
     undo: list[tuple[str, int]] = field(default_factory=list)
 
     def sent(self) -> Document:
@@ -190,7 +190,7 @@ class Prompts(RuleBasedStateMachine):
         assert before.endswith(prompt.prefix), "the text before the cursor is what stands there"
         assert after.startswith(prompt.suffix), "the text after the cursor is what stands there"
         assert set(prompt.snippets) <= {f"{each.path}\n{each.text}" for each in self.extra}
-        fresh = self.prompt_of(document, WordEngine(self.engine.tokens_per_s), Session())
+        fresh = self.prompt_of(document, WordEngine(self.engine.tokens_per_s), PromptSession())
         for held, new, sent in (
             (prompt.prefix, fresh.prefix, document.prefix),
             (prompt.suffix, fresh.suffix, document.suffix),
@@ -199,7 +199,7 @@ class Prompts(RuleBasedStateMachine):
         if (fresh.prefix, fresh.suffix) == (document.prefix, document.suffix) and not self.extra:
             assert prompt.prefix.endswith(document.prefix) and prompt.suffix == document.suffix, "all of it fits"
 
-    def prompt_of(self, document: Document, engine: WordEngine, session: Session | None) -> Prompt:
+    def prompt_of(self, document: Document, engine: WordEngine, session: PromptSession | None) -> Prompt:
         async def last() -> Completion:
             if session is None:
                 updates = self.completer.run(document, self.options)

@@ -37,7 +37,7 @@ _UNSURE = 1.3
 """How far a guess at the tokens of a whole text may be beyond the budget before it is worth counting them."""
 _MARGIN = 0.85
 """Of the time to the first token, the share that reading may take; the rest is for the token itself."""
-SMALLEST_NEAR_TOKENS = 24
+SMALLEST_QUICK_TOKENS = 24
 WORTH_EXACT_TOKENS = 16
 """Tokens of a prompt that may be approximate before it is read again in the background."""
 GROWTH = 1.25
@@ -59,20 +59,20 @@ class Plan:
 
     ids: tuple[int, ...]
     window: Window
-    later: tuple[int, ...] | None = None
+    background_ids: tuple[int, ...] | None = None
     forced: bytes = b""
     """What the first tokens have to begin with: the end of the text before the cursor, taken off the ids."""
 
 
-class Session:
+class PromptSession:
     """`slides`: the client sends a window of its own, so text that it no longer sends may still be in the file."""
 
     def __init__(self, *, slides: bool = False) -> None:
         self._slides = slides
         self._document: Document | None = None
         """What it was last asked about. The windows are windows of it."""
-        self._far: Window | None = None
-        self._near: Window | None = None
+        self._full: Window | None = None
+        self._quick: Window | None = None
         self._snippets: tuple[Snippet, ...] = ()
         """Those of the last prompt, in their order."""
         self._is_alone = True
@@ -109,50 +109,50 @@ class Session:
         return replace(plan, ids=plan.ids[:-1], forced=last)
 
     def _follow(self, document: Document) -> tuple[Window | None, Window | None]:
-        """Take the windows, far and near, over to this document, as far as their text still stands in it."""
+        """Take the windows, full and quick, over to this document, as far as their text still stands in it."""
         if self._document is not None:
-            unsent = max((window.unsent for window in (self._far, self._near) if window), key=len, default="")
+            unsent = max((window.unsent for window in (self._full, self._quick) if window), key=len, default="")
             keeps, self._is_alone = self._is_alone, True
             move = move_between(self._document, document, unsent=unsent, slides=self._slides, keeps=keeps)
             if document.snippets and not self._document.snippets:
                 # The first pieces of other files: what is read already serves until they are, too.
-                self._near, self._far = self._far, None
-            self._far = move_window(self._far, move) if self._far else None
-            self._near = move_window(self._near, move) if self._near else None
+                self._quick, self._full = self._full, None
+            self._full = move_window(self._full, move) if self._full else None
+            self._quick = move_window(self._quick, move) if self._quick else None
         self._document = document
-        return self._far, self._near
+        return self._full, self._quick
 
     async def _choose(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
     ) -> Plan:
-        """The prompt of the far window, which is as large as the budget allows, or of the near one within it.
+        """The prompt of the full window, which is as large as the budget allows, or of the quick one within it.
 
             line 1 … [ line 60 … { line 190 … | … line 210 } … line 260 ] … line 300
 
-        The far one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
-        `first_token_s`, the near one, `{ }`, answers now, and the far one is read afterwards for the requests to come.
+        The full one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
+        `first_token_s`, the quick one, `{ }`, answers now, and the full one is read in the background for later ones.
         """
-        last_far, last_near = self._follow(document)
+        last_full, last_quick = self._follow(document)
         most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
         largest = min(limits.max_prompt_tokens, most)
         fit = _Fit(document, engine, model, layout)
-        ids, far = await fit.ids(largest, last_far, min(int(largest * GROWTH), most), pinned=self._snippets)
-        plan, near = Plan(ids, far), last_near
+        ids, full = await fit.ids(largest, last_full, min(int(largest * GROWTH), most), pinned=self._snippets)
+        plan, quick = Plan(ids, full), last_quick
         if limits.first_token_s is not None:
             estimate = await engine.estimate(ids)
             budget_s = limits.first_token_s * _MARGIN
             if estimate.seconds <= budget_s:
-                near = None
-                plan = Plan(ids, far, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
+                quick = None
+                plan = Plan(ids, full, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
             else:
-                affordable = max(SMALLEST_NEAR_TOKENS, int(estimate.tokens_per_s * budget_s))
-                near_ids, near = await fit.ids(affordable, last_near, largest)
-                if last_near is not None and (await engine.estimate(near_ids)).seconds > budget_s:
-                    near_ids, near = await fit.ids(affordable, None, affordable)
-                plan = Plan(near_ids, near, ids)
+                affordable = max(SMALLEST_QUICK_TOKENS, int(estimate.tokens_per_s * budget_s))
+                quick_ids, quick = await fit.ids(affordable, last_quick, largest)
+                if last_quick is not None and (await engine.estimate(quick_ids)).seconds > budget_s:
+                    quick_ids, quick = await fit.ids(affordable, None, affordable)
+                plan = Plan(quick_ids, quick, ids)
         # Unless another request has overtaken this one.
         if self._document is document:
-            self._far, self._near, self._snippets = far, near, far.snippets
+            self._full, self._quick, self._snippets = full, quick, full.snippets
         return plan
 
     def read_ahead(self, engine: Engine, ids: tuple[int, ...]) -> None:
