@@ -20,6 +20,8 @@ from localcoder.paths import settings_file
 Source = Literal["default", "file", "environment"]
 
 _ENVIRONMENT_PREFIX = "LOCALCODER_"
+_LARGEST = 1_000_000_000
+"""No setting means more than this, and llama.cpp's integers hold it."""
 _TYPO = 0.8
 """How alike a variable and a setting are from where on one was meant to be the other; 1 is the same."""
 
@@ -209,13 +211,15 @@ def _checked(name: str, value: Any, where: str) -> Any:
             raise LocalcoderError(f"{where}: `{name}` cannot be `{value}`.", todo, exit_code=2)
         return value
     default = getattr(Settings(), name)
-    if isinstance(default, float) and type(value) is int:
-        value = float(value)
     kind: Any = dict if isinstance(default, Mapping) else type(default)
-    if type(value) is not kind or (isinstance(value, (int, float)) and value < 0):
+    fits = type(value) is kind or (kind is float and type(value) is int)
+    # NaN is between nothing, and an endless number fits into no float.
+    if not fits or (isinstance(value, (int, float)) and not 0 <= value <= _LARGEST):
         raise LocalcoderError(
-            f"{where}: `{name}` cannot be `{value}`.", f"It is {_KINDS[kind]}, like `{default}`.", exit_code=2
+            f"{where}: `{name}` cannot be `{str(value)[:40]}`.", f"It is {_KINDS[kind]}, like `{default}`.", exit_code=2
         )
+    if kind is float:
+        value = float(value)
     if kind is dict and not all(isinstance(item, str) for item in value.values()):
         raise LocalcoderError(f"{where}: `{name}` has a value that is no text.", "Put it in quotes.", exit_code=2)
     return value
@@ -234,5 +238,5 @@ def _parsed(name: str, text: str, variable: str) -> Any:
         return kind(text) if kind is not bool else text
     except ValueError:
         raise LocalcoderError(
-            f"{variable}: `{name}` cannot be `{text}`.", f"It is {_KINDS[kind]}.", exit_code=2
+            f"{variable}: `{name}` cannot be `{text[:40]}`.", f"It is {_KINDS[kind]}.", exit_code=2
         ) from None

@@ -34,6 +34,12 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ("max_tokens = true", "`max_tokens` cannot be `True`", "whole number"),
         ("max_tokens = -1", "`max_tokens` cannot be `-1`", "whole number"),
         ("automatic = 1", "`automatic` cannot be `1`", "true or false"),
+        ("temperature = nan", "`temperature` cannot be `nan`", "a number"),
+        ("idle_minutes = inf", "`idle_minutes` cannot be `inf`", "a number"),
+        (f"temperature = {'9' * 400}", "`temperature` cannot be `999", "a number"),
+        (f"threads = {'9' * 400}", "`threads` cannot be `999", "whole number"),
+        (f"max_tokens = {'9' * 5000}", "is not TOML", "Mend or delete it"),
+        (f"theme = {'[' * 5000}", "is not TOML", "Mend or delete it"),
         ("theme = ", "is not TOML", "Mend or delete it"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
@@ -14,6 +15,7 @@ import click
 
 from localcoder import settings
 from localcoder.cli.engines import make_engine
+from localcoder.cli.numbers import FiniteRange
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document, document_from_bytes, read_document
 from localcoder.completion.ending import MODES
@@ -33,7 +35,7 @@ from localcoder.errors import LocalcoderError
 @click.option("--layout", type=click.Choice(LAYOUTS), default=Options.layout, show_default=True)
 @click.option("--mode", type=click.Choice(MODES), help="When to stop. Default: the settings'.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the settings'.")
-@click.option("--temperature", type=click.FloatRange(min=0), help="0: always the same. Default: the settings'.")
+@click.option("--temperature", type=FiniteRange(min=0), help="0: always the same. Default: the settings'.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
 @click.option("--lora", multiple=True, metavar="FILE[:SCALE]", help="A GGUF adapter on top of the model.")
@@ -102,7 +104,7 @@ def _document(where: str, line: int | None, col: int | None, marker: str | None)
     if where == "-":
         document = document_from_bytes(sys.stdin.buffer.read(), "Standard input")
     else:
-        if (match := re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", where)) and not Path(where).exists():
+        if (match := re.fullmatch(r"(.+?):(\d{1,9})(?::(\d{1,9}))?", where)) and not os.path.exists(where):  # noqa: PTH110
             if line is not None or col is not None:
                 raise LocalcoderError(
                     "The cursor is given twice.", "Use FILE:LINE:COL or --line and --col.", exit_code=2

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import click
 
+from localcoder.cli.numbers import FiniteRange
 from localcoder.errors import LocalcoderError
 
 _ANSWERS_END_S = 2
@@ -25,7 +26,7 @@ _ANSWERS_END_S = 2
 @click.option("--port", type=click.IntRange(0, 65535), default=8012, show_default=True, help="0: any free one.")
 @click.option("--token", envvar="LOCALCODER_TOKEN", help="Ask for it; required beyond loopback. Or LOCALCODER_TOKEN.")
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
-@click.option("--idle-minutes", type=click.FloatRange(min=0), help="Then unload. Default: the settings', 30.")
+@click.option("--idle-minutes", type=FiniteRange(min=0), help="Then unload. Default: the settings', 30.")
 @click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 def command(
     model: str | None,

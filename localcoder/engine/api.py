@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +66,10 @@ class Lora:
         if not colon or Path(text).exists():
             return cls(text)
         try:
-            return cls(path, float(scale))
+            number = float(scale)
+            if not math.isfinite(number):
+                raise ValueError
+            return cls(path, number)
         except ValueError:
             raise LocalcoderError(f"{scale!r} is not a scale.", "Give FILE:0.5, for example.", exit_code=2) from None
 

@@ -88,6 +88,12 @@ def test_a_file_with_a_colon_in_its_name(tmp_path):
         (["a.py", "--model", "nosuch"], b"", "no model named"),
         (["a.py", "--model", "a.py"], b"", "not a GGUF"),
         (["a.py", "--layout", "xyz"], b"", "xyz"),
+        (["a.py", "--temperature", "nan"], b"", "not a number"),
+        (["a.py", "--temperature", "inf"], b"", "not a number"),
+        (["a.py", "--lora", "x.gguf:nan"], b"", "not a scale"),
+        (["a.py:" + "9" * 400], b"", "cannot be read"),
+        (["a" * 5000 + ":1:1"], b"", "cannot be read"),
+        (["a.py:" + "9" * 5000], b"", "cannot be read"),
     ],
 )
 def test_bad_input_is_one_line_of_what_and_one_of_what_to_do(file, tmp_path, args, stdin, says):
