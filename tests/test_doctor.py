@@ -4,6 +4,8 @@ import getpass
 import json
 import shlex
 import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +18,17 @@ from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
-def _own_directories(tmp_path, monkeypatch):
+def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATA", "CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
 
 
-def report():
+def report() -> tuple[int, list[dict[str, str]]]:
     result = CliRunner().invoke(cli, ["doctor", "--json"])
     return result.exit_code, json.loads(result.output)["checks"]
 
 
-def test_a_sound_installation():
+def test_a_sound_installation() -> None:
     code, checks = report()
     assert code == 0 and not [check for check in checks if check["state"] == "broken"]
     assert {check["name"] for check in checks} == set(doctor._CHECKS)
@@ -35,7 +37,7 @@ def test_a_sound_installation():
     assert shown.exit_code == 0 and "llama-cpp-python" in shown.output
 
 
-def test_what_is_broken_ends_with_1_and_says_what_mends_it(tmp_path, monkeypatch):
+def test_what_is_broken_ends_with_1_and_says_what_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = tmp_path / "data" / "localcoder" / "models"
     models.mkdir(parents=True)
     (models / "half.gguf").write_bytes(b"GGUF" + bytes(100))
@@ -51,8 +53,8 @@ def test_what_is_broken_ends_with_1_and_says_what_mends_it(tmp_path, monkeypatch
     assert "avx512f" in broken["processor"]["what"] and broken["processor"]["todo"] == hardware.REBUILD
 
 
-def test_a_gpu_without_its_backend_gets_the_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor.sys, "platform", "linux")
+def test_a_gpu_without_its_backend_gets_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
     for card, vendor in (("card0", "0x10de"), ("card1", "0x1002"), ("card2", "0x1234")):
         folder = tmp_path / "sys/class/drm" / card / "device"
         folder.mkdir(parents=True)
@@ -67,7 +69,7 @@ def test_a_gpu_without_its_backend_gets_the_command(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [hardware.REBUILD, *doctor._GPU_FIXES.values()])
-def test_a_rebuild_leaves_what_else_is_installed_alone(command):
+def test_a_rebuild_leaves_what_else_is_installed_alone(command: str) -> None:
     """Reinstalled, and built from source, is llama-cpp-python alone, in a version that fits."""
     (wanted,) = [
         each
@@ -83,15 +85,15 @@ def test_a_rebuild_leaves_what_else_is_installed_alone(command):
             assert words[words.index("--no-binary") + 1] == "llama-cpp-python"
 
 
-def test_the_report_names_nobody(monkeypatch):
+def test_the_report_names_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getuser", lambda: "annabel")
     monkeypatch.setattr(socket, "gethostname", lambda: "workhorse")
     text = f"{Path.home()}/models of annabel on workhorse, /home/annabel/x.gguf and /tmp/secret/y; unworkhorselike"
     assert doctor.without_names(text) == "~/models of USER on HOST, PATH and PATH; unworkhorselike"
 
 
-def test_a_check_that_fails_is_a_finding(monkeypatch):
-    def fails():
+def test_a_check_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> Iterator[doctor.Check]:
         raise OSError("no such device")
         yield
 

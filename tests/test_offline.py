@@ -43,16 +43,16 @@ print("guarded")
 """
 
 
-def run(command, **options):
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, **options)
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
 
 
-def test_the_guard_stops_whoever_tries():
+def test_the_guard_stops_whoever_tries() -> None:
     done = run([sys.executable, "-c", GUARDED])
     assert done.stdout.strip() == "guarded", done.stderr
 
 
-def test_a_library_that_calls_out_is_stopped_in_a_command(tmp_path):
+def test_a_library_that_calls_out_is_stopped_in_a_command(tmp_path: Path) -> None:
     program = (
         "import sys, urllib.request, localcoder.settings as settings\n"
         "settings.load_with_sources = lambda: urllib.request.urlopen('http://192.0.2.1/')\n"
@@ -64,7 +64,7 @@ def test_a_library_that_calls_out_is_stopped_in_a_command(tmp_path):
 
 
 @pytest.fixture
-def without_network():
+def without_network() -> list[str]:
     """A command's beginning that takes every interface away, loopback too."""
     command = ["unshare", "--map-root-user", "--net"]
     if not shutil.which("unshare") or run([*command, "true"]).returncode:
@@ -72,12 +72,12 @@ def without_network():
     return command
 
 
-def test_a_completion_without_any_network(without_network):
+def test_a_completion_without_any_network(without_network: list[str]) -> None:
     done = run([*without_network, sys.executable, "-m", "localcoder", "complete", "assets/samples/shelf.py:40:17"])
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
 
-def test_the_whole_app_without_any_network(without_network, tmp_path):
+def test_the_whole_app_without_any_network(without_network: list[str], tmp_path: Path) -> None:
     file = tmp_path / "x.py"
     text = "import os\n\n\ndef read(path):\n    with open(path"
     file.write_text(text)
@@ -101,7 +101,7 @@ def test_the_whole_app_without_any_network(without_network, tmp_path):
         terminal.child.close(force=True)
 
 
-def test_no_system_call_connects_anywhere(tmp_path):
+def test_no_system_call_connects_anywhere(tmp_path: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("needs strace")
     log = tmp_path / "calls"

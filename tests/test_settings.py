@@ -109,14 +109,14 @@ def test_every_setting_has_a_help_text() -> None:
     assert all(settings.help_of(name).endswith(".") for name in settings.names() if name != "keys")
 
 
-def test_a_variable_that_nearly_names_a_setting_is_refused(tmp_path):
+def test_a_variable_that_nearly_names_a_setting_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalcoderError, match="LOCALCODER_TEMPERATUR: there is no setting") as caught:
         settings.load(tmp_path / "settings.toml", {"LOCALCODER_TEMPERATUR": "1"})
     assert "LOCALCODER_TEMPERATURE" in caught.value.todo
     settings.load(tmp_path / "settings.toml", {"LOCALCODER_TOKEN": "x", "LOCALCODER_SHARED": "/x"})
 
 
-def test_the_settings_command_shows_sources_and_sets(tmp_path, monkeypatch):
+def test_the_settings_command_shows_sources_and_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "settings.toml"
     path.write_text("# mine\nmode = 'line'\n")
     monkeypatch.setattr("localcoder.paths.settings_file", lambda: path)
@@ -135,7 +135,9 @@ def test_the_settings_command_shows_sources_and_sets(tmp_path, monkeypatch):
         assert isinstance(result.exception, LocalcoderError) and result.exception.todo
 
 
-def test_complete_follows_the_settings_and_the_command_line_goes_first(tmp_path, monkeypatch):
+def test_complete_follows_the_settings_and_the_command_line_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "x.py"
     file.write_text("import os\n\n\ndef f(path):\n    return ")
     monkeypatch.setenv("LOCALCODER_MAX_TOKENS", "2")

@@ -21,11 +21,11 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_text_without_a_name_is_known_by_what_parses_it(name):
+def test_a_text_without_a_name_is_known_by_what_parses_it(name: str) -> None:
     assert language_at(None, SAMPLES[name], 40).name == name
 
 
-def test_a_name_and_an_interpreter_win():
+def test_a_name_and_an_interpreter_win() -> None:
     assert language_at(Path("a.rb"), SAMPLES["go"], 0).name == "ruby"
     assert language_at(None, "#!/bin/sh\n" + SAMPLES["go"], 0).name == "shell"
     assert language_at(None, "", 0).name == "python"

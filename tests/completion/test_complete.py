@@ -1,14 +1,15 @@
 """The whole pipeline on the bundled model."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from localcoder.completion.complete import Completion, Options, TextDelta, complete
+from localcoder.completion.complete import Completion, Options, TextDelta, Update, complete
 from localcoder.completion.document import Document
-from localcoder.completion.layout import fim_prompt
+from localcoder.completion.layout import LayoutName, fim_prompt
 from localcoder.completion.prompt_session import Limits, PromptSession
-from localcoder.engine.api import Progress, Sampling, SpecialIds
+from localcoder.engine.api import Engine, Progress, Sampling, SpecialIds
 from localcoder.errors import LocalcoderError
 
 BEFORE = '''import argparse
@@ -28,7 +29,9 @@ DOCUMENT = Document(BEFORE + AFTER, len(BEFORE))
 SPECIAL = SpecialIds(0, 1, 2, 3, 4, 5, 6)
 
 
-async def run(engine, document=DOCUMENT, options=None):
+async def run(
+    engine: Engine, document: Document = DOCUMENT, options: Options | None = None
+) -> tuple[Completion, list[Update]]:
     updates = [update async for update in complete(document, engine, options)]
     assert isinstance(updates[-1], Completion)
     shown = "".join(update.text for update in updates if isinstance(update, TextDelta))
@@ -36,7 +39,7 @@ async def run(engine, document=DOCUMENT, options=None):
     return updates[-1], updates
 
 
-def test_layouts_are_the_ones_that_were_trained():
+def test_layouts_are_the_ones_that_were_trained() -> None:
     assert fim_prompt("psm", [7, 8], [9], SPECIAL) == (1, 7, 8, 3, 9, 2)
     assert fim_prompt("spm", [7, 8], [9], SPECIAL) == (1, 3, 9, 2, 7, 8)
     assert fim_prompt("anchored", [7], [9], SPECIAL, [8]) == (1, 7, 3, 9, 2, 8)
@@ -45,7 +48,7 @@ def test_layouts_are_the_ones_that_were_trained():
         fim_prompt("psm", [7], [9], replace(SPECIAL, fim_middle=None))
 
 
-async def test_a_file_in_a_repository_is_named_as_in_training(engine, tmp_path):
+async def test_a_file_in_a_repository_is_named_as_in_training(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "shop" / ".git").mkdir(parents=True)
     info, session = await engine.info(), PromptSession()
     for name, said in (("shop/lib/basket.py", b"lib/basket.py\n"), ("alone.py", b"")):
@@ -56,7 +59,7 @@ async def test_a_file_in_a_repository_is_named_as_in_training(engine, tmp_path):
         assert prompt.endswith(b"<fim_middle>" + said + BEFORE.encode())
 
 
-async def test_a_completion_streams_and_is_the_same_twice(engine):
+async def test_a_completion_streams_and_is_the_same_twice(engine: Engine) -> None:
     first, updates = await run(engine)
     again, _ = await run(engine)
     assert any(isinstance(update, Progress) for update in updates)
@@ -65,7 +68,7 @@ async def test_a_completion_streams_and_is_the_same_twice(engine):
     assert (again.stats.tokens_read, again.stats.tokens_reused) == (1, len(first.prompt_ids) - 1)
 
 
-async def test_typing_reads_only_what_was_typed(engine):
+async def test_typing_reads_only_what_was_typed(engine: Engine) -> None:
     typed = " parser.parse_args(argv)"
     await run(engine, options=Options(max_tokens=1))
     text = BEFORE.rstrip() + AFTER
@@ -77,7 +80,7 @@ async def test_typing_reads_only_what_was_typed(engine):
             assert completion.stats.tokens_read <= 4
 
 
-async def test_redactions_are_never_chosen(engine):
+async def test_redactions_are_never_chosen(engine: Engine) -> None:
     """With everything else ruled out, a redaction would come if it could."""
     info = await engine.info()
     assert len(info.redaction_ids) == 4
@@ -87,12 +90,12 @@ async def test_redactions_are_never_chosen(engine):
     assert {token.id for token in completion.tokens} <= {-1, 500, 501}
 
 
-async def test_line_mode_gives_one_line(engine):
+async def test_line_mode_gives_one_line(engine: Engine) -> None:
     completion, _ = await run(engine, options=Options(mode="line", sampling=Sampling(1.0, seed=3)))
     assert "\n" not in completion.text
 
 
-async def test_alternatives_come_together_and_each_ends_for_its_own_reason(engine):
+async def test_alternatives_come_together_and_each_ends_for_its_own_reason(engine: Engine) -> None:
     alone, _ = await run(engine, options=Options(max_tokens=40))
     options = Options(max_tokens=40, alternatives=6, logprobs=True)
     first, _ = await run(engine, options=options)
@@ -107,19 +110,19 @@ async def test_alternatives_come_together_and_each_ends_for_its_own_reason(engin
     assert [each.text for each in again.others] == [each.text for each in first.others]
 
 
-async def test_the_token_limit_is_reported(engine):
+async def test_the_token_limit_is_reported(engine: Engine) -> None:
     document = Document("import os\n\n\ndef ", 15)
     completion, _ = await run(engine, document, Options(max_tokens=2, mode="free"))
     assert completion.reason == "length" and completion.stats.tokens_generated == 2
 
 
-async def test_an_empty_document_completes(engine):
+async def test_an_empty_document_completes(engine: Engine) -> None:
     completion, _ = await run(engine, Document("", 0), Options(max_tokens=8))
     assert completion.prompt_ids == (1, 3, 2)
 
 
 @pytest.mark.parametrize("layout", ["psm", "spm"])
-async def test_the_prompt_fits_its_budget_whatever_the_text(engine, layout):
+async def test_the_prompt_fits_its_budget_whatever_the_text(engine: Engine, layout: LayoutName) -> None:
     info = await engine.info()
     for text in ("0" * 40_000, "x = 1\n" * 5000, "\u4e00" * 9000):
         document = Document(text, len(text) // 2)
@@ -127,14 +130,14 @@ async def test_the_prompt_fits_its_budget_whatever_the_text(engine, layout):
         assert 120 < len(plan.ids) <= 300
 
 
-async def test_a_long_file_in_a_real_window(engine):
+async def test_a_long_file_in_a_real_window(engine: Engine) -> None:
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(400))
     completion, _ = await run(engine, Document(text, len(text) // 2), Options(max_tokens=8))
     assert 1700 < len(completion.prompt_ids) <= 2304
 
 
 @pytest.mark.parametrize("layout", ["spm", "anchored"])
-async def test_prompts_grow_only_at_their_end_while_typing(engine, layout):
+async def test_prompts_grow_only_at_their_end_while_typing(engine: Engine, layout: LayoutName) -> None:
     """Also when the line is long, the suffix is near the budget, and a completion is accepted."""
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
     cursor = len(text) // 2
@@ -152,7 +155,7 @@ async def test_prompts_grow_only_at_their_end_while_typing(engine, layout):
     assert (await run_in(engine, session, document, options)).stats.tokens_read <= 8
 
 
-async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
+async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine: Engine) -> None:
     text = BEFORE + AFTER
     session, options = PromptSession(), Options(layout="anchored", max_tokens=6)
     await run_in(engine, session, Document(text, len(BEFORE)), options)
@@ -164,7 +167,7 @@ async def test_a_word_that_was_begun_is_healed_in_the_anchored_layout(engine):
     assert completion.text and joined.rstrip().endswith(completion.text) and joined.rstrip() != completion.text
 
 
-async def test_near_lines_first_then_the_whole_window(engine):
+async def test_near_lines_first_then_the_whole_window(engine: Engine) -> None:
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(60))
     document = Document(text, len(text) // 2)
     session, options = PromptSession(), Options(max_tokens=4, first_token_s=0.02)
@@ -175,7 +178,7 @@ async def test_near_lines_first_then_the_whole_window(engine):
     assert second.stats.tokens_read == 1
 
 
-async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engine):
+async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engine: Engine) -> None:
     text = "".join(f"def function_{i}(x):\n    return x + {i}\n\n\n" for i in range(12))
     at, session = text.index("def function_7"), PromptSession()
     options = Options(max_tokens=2, first_token_s=10.0)
@@ -191,7 +194,7 @@ async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engi
     assert third.stats.tokens_read == 1
 
 
-async def run_in(engine, session, document, options):
+async def run_in(engine: Engine, session: PromptSession, document: Document, options: Options) -> Completion:
     updates = [update async for update in complete(document, engine, options, session)]
     assert isinstance(updates[-1], Completion)
     return updates[-1]

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.completion.document import Document
-from localcoder.completion.ending import MODES, Ending, end_of
+from localcoder.completion.ending import MODES, Ending, Mode, end_of
 
 
-def document(code, name="sample.py"):
+def document(code: str, name: str | None = "sample.py") -> Document:
     before, after = code.split("|")
     return Document(before + after, len(before), Path(name) if name else None)
 
 
-def shown(code, text, name="sample.py", *, ended=True, mode="block"):
+def shown(code: str, text: str, name: str | None = "sample.py", *, ended: bool = True, mode: Mode = "block") -> str:
     """The text fed a character at a time, as the worst of tokens come, and whole: both have to give the same."""
     end = end_of(document(code, name), list(text), ended=ended, mode=mode)
     assert end_of(document(code, name), [text], ended=ended, mode=mode).text == end.text
@@ -44,7 +44,7 @@ def shown(code, text, name="sample.py", *, ended=True, mode="block"):
         ("a.py", "x = 1\r\nprint(|)\r\ny = 2\r\n", "x)\r\ny = 2\r\n", "x"),
     ],
 )
-def test_pairs_that_the_editor_closed(mode, name, code, text, wanted):
+def test_pairs_that_the_editor_closed(mode: Mode, name: str, code: str, text: str, wanted: str) -> None:
     assert shown(code, text, name, mode=mode) == wanted
 
 
@@ -63,7 +63,7 @@ def test_pairs_that_the_editor_closed(mode, name, code, text, wanted):
         ("a.py", "x = [|]\n", "\n    (1, 2),\n    (3, 4),\n]\n", "\n    (1, 2),\n    (3, 4),\n"),
     ],
 )
-def test_pairs_over_several_lines(name, code, text, wanted):
+def test_pairs_over_several_lines(name: str, code: str, text: str, wanted: str) -> None:
     for mode in ("block", "free"):
         assert shown(code, text, name, mode=mode, ended=False).rstrip() == wanted.rstrip()
     assert shown(code, text, name, mode="line").rstrip() == wanted[: wanted.index("\n", 1)].rstrip()
@@ -100,7 +100,7 @@ def test_pairs_over_several_lines(name, code, text, wanted):
         ("a.txt", "Dear all,\n|\n", "it's (a smiley :) and more.\n\nBye"),
     ],
 )
-def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name, code, middle):
+def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name: str, code: str, middle: str) -> None:
     for mode in ("block", "free"):
         assert shown(code, middle, name, mode=mode) == middle
 
@@ -125,12 +125,12 @@ def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name, code, m
         ("a.md", "```python\n|\n```\n\nText\n", "x = 1\n```\n\nText\n", "x = 1"),
     ],
 )
-def test_a_model_that_runs_on_is_cut_at_the_end_of_the_block(name, code, text, wanted):
+def test_a_model_that_runs_on_is_cut_at_the_end_of_the_block(name: str, code: str, text: str, wanted: str) -> None:
     assert shown(code, text, name, ended=False) == wanted
 
 
 @pytest.mark.parametrize("line", ["return None", "end", "done", "</div>", "break;"])
-def test_a_line_that_the_suffix_has_at_another_depth_is_not_a_repetition(line):
+def test_a_line_that_the_suffix_has_at_another_depth_is_not_a_repetition(line: str) -> None:
     code, text = f"if a {{\n        |\n{line}\n", f"b\n            {line}\n        c"
     assert shown(code, text, "a.txt") == text
 
@@ -138,36 +138,36 @@ def test_a_line_that_the_suffix_has_at_another_depth_is_not_a_repetition(line):
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("said", ["\n", "\r\n"])
 @pytest.mark.parametrize("mode", MODES)
-def test_line_ends_are_those_of_the_file(newline, said, mode):
+def test_line_ends_are_those_of_the_file(newline: str, said: str, mode: Mode) -> None:
     code = "def f():\n    |\n\n\ndef g():\n    pass\n".replace("\n", newline)
     text = shown(code, "a = 1\n    return a\n\n\ndef g():\n    pass\n".replace("\n", said), mode=mode, ended=False)
     assert text == ("a = 1" if mode == "line" else f"a = 1{newline}    return a")
 
 
-def test_no_return_is_left_over():
+def test_no_return_is_left_over() -> None:
     for mode in MODES:
         for newline in ("\n", "\r\n"):
             text = shown(f"x = |{newline}y = 2{newline}", "1\r", mode=mode)
             assert text == "1"
 
 
-def test_line_mode_puts_a_new_line_above_the_code_behind_the_cursor():
+def test_line_mode_puts_a_new_line_above_the_code_behind_the_cursor() -> None:
     assert shown("def f():\n    |return 1\n", "a = 2\n    return 1\n", mode="line") == "a = 2\n    "
 
 
 @pytest.mark.parametrize("unit", ["    x = 1\n", "a\nb\n", "a\n\nb\n"])
-def test_a_loop_ends_and_keeps_two_of_its_rounds(unit):
+def test_a_loop_ends_and_keeps_two_of_its_rounds(unit: str) -> None:
     end = end_of(Document("", 0, Path("a.txt")), list(unit * 20), ended=False, mode="free")
     assert (end.reason, end.text + "\n") == ("loop", unit * 2)
 
 
-def test_rows_that_the_file_repeats_itself_are_no_loop():
+def test_rows_that_the_file_repeats_itself_are_no_loop() -> None:
     rows = "    0, 0, 0,\n" * 9
     text = "    0, 0, 0,\n" * 8 + "    1, 1, 1,"
     assert shown(f"x = [\n{rows}    1,\n|\n]\n", text, ended=False) == text
 
 
-def test_an_empty_document_and_an_empty_text():
+def test_an_empty_document_and_an_empty_text() -> None:
     for mode in MODES:
         assert end_of(Document("", 0), [], ended=True, mode=mode).text == ""
         assert end_of(Document("", 0), ["\n", " "], ended=False, mode=mode).text.strip() == ""
@@ -179,7 +179,9 @@ CODE = st.lists(
 
 
 @given(CODE, CODE, CODE, st.sampled_from(MODES), st.booleans(), st.sampled_from(["a.py", "a.js", "a.R", "a.md", None]))
-def test_what_was_shown_stays(before, text, after, mode, ended, name):
+def test_what_was_shown_stays(
+    before: list[str], text: list[str], after: list[str], mode: Mode, ended: bool, name: str | None
+) -> None:
     """For any code: what `feed` returned is the beginning of the end, and with what is left all of it."""
     prefix = "".join(before)
     place = Document(prefix + "".join(after), len(prefix), Path(name) if name else None)

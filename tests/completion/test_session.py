@@ -1,10 +1,12 @@
 """Which prompts one session makes, one after the other and at once."""
 
 import asyncio
+from collections.abc import Sequence
 
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.prompt_session import Limits, PromptSession
-from tests.completion.word_engine import INFO, WordEngine, read_prompt
+from localcoder.engine.api import ReadEstimate
+from tests.completion.word_engine import INFO, Prompt, WordEngine, read_prompt
 
 LINES = [f"line_{i} = compute({i})\n" for i in range(400)]
 FAR = Limits(600, 16, None)
@@ -13,26 +15,26 @@ FAR = Limits(600, 16, None)
 class SlowEngine(WordEngine):
     """Others get their turn whenever it is asked something."""
 
-    async def tokenize(self, texts):
+    async def tokenize(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         await asyncio.sleep(0)
         return await super().tokenize(texts)
 
-    async def estimate(self, ids):
+    async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
         await asyncio.sleep(0)
         return await super().estimate(ids)
 
 
-async def prompt(session, engine, document, limits=FAR):
+async def prompt(session: PromptSession, engine: WordEngine, document: Document, limits: Limits = FAR) -> Prompt:
     plan = await session.plan(document, engine, INFO, "spm", limits)
     return read_prompt(b"".join(await engine.pieces(plan.ids)).decode())
 
 
-def at_line(number, snippets=()):
+def at_line(number: int, snippets: tuple[Snippet, ...] = ()) -> Document:
     before = "".join(LINES[:number])
     return Document("".join(LINES), len(before), snippets=snippets)
 
 
-async def test_plans_that_overtake_one_another_are_each_of_their_own_document():
+async def test_plans_that_overtake_one_another_are_each_of_their_own_document() -> None:
     session, engine = PromptSession(), SlowEngine(tokens_per_s=300.0)
     before, after = at_line(200).prefix, at_line(200).suffix
     documents = [Document(before + f"typed_{i}\n" + after, len(before) + 8) for i in range(9)]
@@ -44,7 +46,7 @@ async def test_plans_that_overtake_one_another_are_each_of_their_own_document():
             assert made.prefix and made.suffix
 
 
-async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one():
+async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one() -> None:
     too_large = (Snippet("large.py", "x = 1\n" * 5000),)
     session, engine = PromptSession(), WordEngine()
     first = await prompt(session, engine, at_line(200, too_large))
@@ -55,11 +57,11 @@ async def test_pieces_that_do_not_fit_do_not_make_each_prompt_a_new_one():
         assert (await prompt(session, engine, document)).prefix == first.prefix + typed
 
 
-async def test_pieces_keep_their_places_while_they_are_sent():
+async def test_pieces_keep_their_places_while_they_are_sent() -> None:
     one, two, three = (Snippet(f"{name}.py", f"{name} = 1\n") for name in ("one", "two", "three"))
     session, engine = PromptSession(), WordEngine()
 
-    async def names(*snippets, limits=FAR):
+    async def names(*snippets: Snippet, limits: Limits = FAR) -> list[str]:
         made = await prompt(session, engine, at_line(200, snippets), limits)
         return [snippet.partition(".")[0] for snippet in made.snippets]
 
@@ -70,7 +72,7 @@ async def test_pieces_keep_their_places_while_they_are_sent():
     assert await names() == []
 
 
-async def test_a_document_that_fits_again_goes_in_whole():
+async def test_a_document_that_fits_again_goes_in_whole() -> None:
     session, engine = PromptSession(), WordEngine()
     assert (await prompt(session, engine, at_line(200))).prefix != at_line(200).prefix
     short = Document("".join(LINES[180:220]), len("".join(LINES[180:200])))
