@@ -16,7 +16,7 @@ _STRICT = ["python", "go", "rust", "java", "c", "cpp", "javascript", "typescript
 HTML, PHP, Kotlin, shell, Markdown and YAML take anything; HTML and PHP are known by how a text begins."""
 _ODD_TOKENS_A_LINE = 1.0
 """A text with more tokens than this that fit nowhere is no program in any of them."""
-_LIMIT_S = 0.2
+_LIMIT_S = 0.5
 """A grammar that takes longer is lost in what is not its language."""
 
 

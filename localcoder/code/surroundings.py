@@ -21,7 +21,8 @@ from localcoder.code.languages import Language
 OPENING, CLOSING = "([{", ")]}"
 _BEFORE, _AFTER = 24_000, 12_000
 """Characters on each side that are parsed: a parse of both takes some 3 ms (tests/benchmarks/endings.py)."""
-_LIMIT_S = 0.25
+_LIMIT_S = 2.0
+"""Far more than any text of this size takes in its own language, on a busy machine too."""
 _LITERAL = re.compile(r"string|comment|heredoc|char|regex|raw_text|template_(?!sub)|text$")
 _CLOSES_ONLY = re.compile(r"\s*(?:[)\]};,]+|end|done|fi|esac)\s*$")
 _GOES_ON_FROM_ABOVE = re.compile(r"\s*(?:[{:)&|]|where\b|->|\S[^\n]*,\n)[^\n]*\n")
@@ -153,10 +154,18 @@ class _Parsed:
         self._point = Point(row, len(self._before) - newline - 1)
         self._tree = self._parser.parse(self._before + self._after)
 
+    def _parse(self, data: bytes, edited: Tree | None) -> Tree:
+        """What takes too long is looked at as if nothing stood between the two."""
+        try:
+            return self._parser.parse(data, edited) if edited is not None else self._parser.parse(data)
+        except ValueError:
+            self._parser.reset()
+            return self._tree
+
     @cached_property
     def open_brackets(self) -> tuple[OpenBracket, ...]:
         first = len(self._before) - len(self._line.encode("utf-8", "replace"))
-        tree = self._parser.parse(self._before[:first])
+        tree = self._parse(self._before[:first], None)
         return _open_brackets(self._before[:first], _brackets(self._grammar, tree, 0, first))
 
     @cached_property
@@ -172,7 +181,7 @@ class _Parsed:
             return 0
         before = self._before[: len(self._before) - len(self._line.encode("utf-8", "replace"))]
         _, _, after = self._after.partition(b"\n")
-        return min(nothing, count_errors(self._parser.parse(before + after)))
+        return min(nothing, count_errors(self._parse(before + after, None)))
 
     def fit(self, text: str) -> _ParsedFit:
         data, at = text.encode("utf-8", "replace"), len(self._before)
@@ -180,10 +189,7 @@ class _Parsed:
         column = len(data) - newline - 1 + (0 if rows else self._point.column)
         tree = self._tree.copy()
         tree.edit(at, at, at + len(data), self._point, self._point, Point(self._point.row + rows, column))
-        try:
-            tree = self._parser.parse(self._before + data + self._after, tree)
-        except ValueError:
-            self._parser.reset()
+        tree = self._parse(self._before + data + self._after, tree)
         return _ParsedFit(self._grammar, tree, at, self._line, text)
 
 
