@@ -9,8 +9,8 @@ import pytest
 from localcoder import settings
 from localcoder.cli.engines import make_engine
 from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.files import TextFile
-from localcoder.tui.screens.ask import AskLine
 from localcoder.tui.start import Opened
 from tests.tui.driving import edit_screen, ghost_text, screen_text, until
 

@@ -11,8 +11,8 @@ import pytest
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
+from localcoder.tui.dialogs.ask import AskLine, Choose, PickOne
 from localcoder.tui.files import TextFile
-from localcoder.tui.screens.ask import AskLine, Choose, PickOne
 from localcoder.tui.session import SavedBuffer, Session
 from localcoder.tui.start import begin
 from tests.tui.driving import edit_screen, make_app, screen_text, until

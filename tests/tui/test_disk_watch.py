@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.dialogs.ask import Choose
+from localcoder.tui.dialogs.difference import DifferenceScreen
 from localcoder.tui.files import read_text_file
-from localcoder.tui.screens.ask import Choose
-from localcoder.tui.screens.difference import DifferenceScreen
 from localcoder.tui.start import Opened, begin
 from localcoder.tui.widgets.disk_bar import DiskBar
 from tests.tui.driving import edit_screen, screen_text, until

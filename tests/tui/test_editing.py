@@ -10,8 +10,8 @@ from textual.events import Key, Paste
 from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.dialogs.ask import AskLine, Choose
 from localcoder.tui.files import TextFile
-from localcoder.tui.screens.ask import AskLine, Choose
 from localcoder.tui.start import Opened
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine

@@ -7,8 +7,8 @@ import pytest
 from localcoder.engine.local import LocalEngine
 from localcoder.models import licence, store
 from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.dialogs.ask import AskLine, Choose
 from localcoder.tui.files import TextFile
-from localcoder.tui.screens.ask import AskLine, Choose
 from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.start import Opened
 from tests.tui.driving import edit_screen, screen_text, until

@@ -17,23 +17,23 @@ from localcoder.completion.complete import Completion, Options
 from localcoder.completion.ending import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
-from localcoder.models import store
+from localcoder.models import measured_speed, store
 from localcoder.models.fit import gigabytes
 from localcoder.power import LOOK_S
 from localcoder.settings import Settings
-from localcoder.tui import clipboard, speeds
-from localcoder.tui.autosave import Autosave
+from localcoder.tui import clipboard
 from localcoder.tui.buffer import Buffer, Conflict
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
-from localcoder.tui.completing import Completing
-from localcoder.tui.disk_watch import DiskWatch
+from localcoder.tui.controllers.autosave import Autosave
+from localcoder.tui.controllers.completing import Completing
+from localcoder.tui.controllers.disk_watch import DiskWatch
+from localcoder.tui.controllers.searching import Searching
+from localcoder.tui.dialogs.ask import AskLine, PickOne
 from localcoder.tui.files import TextFile
-from localcoder.tui.screens.ask import AskLine, PickOne
 from localcoder.tui.screens.compare import CompareScreen
 from localcoder.tui.screens.file_actions import FileActions
 from localcoder.tui.screens.inspect import InspectScreen
 from localcoder.tui.screens.models import ModelsScreen
-from localcoder.tui.searching import Searching
 from localcoder.tui.start import Opened
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.disk_bar import DiskBar
@@ -381,7 +381,7 @@ class EditScreen(FileActions):
     def _completed(self, completion: Completion) -> None:
         info = self.app.engines.info
         if info is not None and completion.stats.tokens_generated >= _ENOUGH_TOKENS:
-            speeds.remember(Path(info.path), completion.stats.tokens_per_s)
+            measured_speed.remember(Path(info.path), completion.stats.tokens_per_s)
 
     def _show_model(self) -> None:
         settings = self.app.settings

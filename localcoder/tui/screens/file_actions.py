@@ -12,11 +12,11 @@ from textual.widgets import ContentSwitcher
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
-from localcoder.tui.autosave import Autosave
 from localcoder.tui.buffer import Buffer
-from localcoder.tui.disk_watch import DiskWatch
+from localcoder.tui.controllers.autosave import Autosave
+from localcoder.tui.controllers.disk_watch import DiskWatch
+from localcoder.tui.dialogs.ask import AskLine, Choose, PickOne
 from localcoder.tui.files import TextFile, read_text_file, write_text_file
-from localcoder.tui.screens.ask import AskLine, Choose, PickOne
 from localcoder.tui.text.lines import has_mixed_newlines
 
 if TYPE_CHECKING:

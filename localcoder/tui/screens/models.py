@@ -14,11 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Static
 
 from localcoder.errors import LocalcoderError
-from localcoder.models import licence, store
+from localcoder.models import licence, measured_speed, store
 from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
 from localcoder.models.fit import Fit, fit, gigabytes
-from localcoder.tui import speeds
-from localcoder.tui.screens.ask import AskLine, Choose
+from localcoder.tui.dialogs.ask import AskLine, Choose
 
 if TYPE_CHECKING:
     from localcoder.tui.app import LocalcoderApp
@@ -189,7 +188,7 @@ class ModelsScreen(ModalScreen[str | None]):
 
     def _reload(self, select: str | None = None) -> None:
         table = self.query_one(DataTable)
-        known = speeds.measured()
+        known = measured_speed.measured()
         self._rows = _rows()
         loaded = self.app.engines.info
         current = next(

@@ -11,8 +11,8 @@ from textual.screen import Screen
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui.buffer import Buffer, Conflict
+from localcoder.tui.dialogs.difference import DifferenceScreen
 from localcoder.tui.files import Stamp, read_text_file
-from localcoder.tui.screens.difference import DifferenceScreen
 from localcoder.tui.text.difference import changed_lines
 from localcoder.tui.widgets.disk_bar import Answer, DiskBar
 
