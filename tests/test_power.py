@@ -93,7 +93,7 @@ async def test_the_status_line_says_it_and_the_setting_turns_it_off(
         await pilot.pause()
         place = app.screen.query_one("#place")
         assert "battery" in str(place.render())
-        app.change_setting("power_saving", False)
+        app.live_settings.change("power_saving", False)
         await pilot.pause()
         assert "battery" not in str(place.render())
 

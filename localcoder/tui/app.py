@@ -5,23 +5,24 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
 
-from localcoder import settings
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
 from localcoder.settings import Settings
 from localcoder.tui import clipboard
 from localcoder.tui.commands import COMMANDS, Command, bindings, check_keymap, keys_of
 from localcoder.tui.engines import EngineFactory, EngineHost
+from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.model_job import ModelJob
+from localcoder.tui.notices import show_error
 from localcoder.tui.screens.edit import EditScreen
 from localcoder.tui.screens.help import HelpScreen
 from localcoder.tui.screens.settings import SettingsScreen
@@ -50,7 +51,8 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         ask_at_once: bool = False,
     ) -> None:
         super().__init__()
-        self.settings = chosen or Settings()
+        self.live_settings = LiveSettings(chosen or Settings())
+        self.live_settings.watch(self._setting_changed)
         self.power = PowerWatch(is_on=self.settings.power_saving)
         self.theme = self.settings.theme if self.settings.theme in self.available_themes else "textual-dark"
         model = model or self.settings.model or None
@@ -73,7 +75,20 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         return driver_for(default)
 
     def get_default_screen(self) -> EditScreen:
-        return EditScreen(self._opened, self._active, ask_at_once=self._ask_at_once)
+        return EditScreen(
+            self._opened,
+            self._active,
+            settings=self.live_settings,
+            engines=self.engines,
+            power=self.power,
+            model_job=self.model_job,
+            ask_at_once=self._ask_at_once,
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self.live_settings.now
 
     def on_mount(self) -> None:
         # What exists by now stays; the collector need not look at it again, which is felt as a halting key.
@@ -87,23 +102,20 @@ class LocalcoderApp(App[None], inherit_bindings=False):
 
     def action_settings(self) -> None:
         def left(needs_loading: bool | None) -> None:
-            self.edit_screen.settings_left(needs_loading)
+            if needs_loading:
+                self.edit_screen.reload_model()
 
         self.clear_notifications()
-        self.push_screen(SettingsScreen(), left)
+        self.push_screen(SettingsScreen(self.live_settings), left)
 
     def action_help(self) -> None:
         self.clear_notifications()
-        self.push_screen(HelpScreen(self.focused))
+        self.push_screen(HelpScreen(self.focused, self.settings.keys))
 
-    def change_setting(self, name: str, value: object) -> None:
-        """Apply a setting now, and write it to the file. Raises LocalcoderError."""
-        settings.save({name: value})
-        self.settings = replace(self.settings, **{name: value})  # type: ignore[arg-type]
+    def _setting_changed(self, name: str) -> None:
         self.power.is_on = self.settings.power_saving
         if name == "theme":
-            self.theme = str(value)
-        self.edit_screen.settings_changed()
+            self.theme = self.settings.theme
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: our commands, while the editor is in front, and Textual's themes and screenshot."""
@@ -142,9 +154,9 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     def _keep_theme(self) -> None:
         if self.theme != self.settings.theme:
             try:
-                self.change_setting("theme", self.theme)
+                self.live_settings.change("theme", self.theme)
             except LocalcoderError as error:
-                self.notify(f"{error.what}\n{error.todo}", severity="error", markup=False)
+                show_error(self, error)
 
     async def on_unmount(self) -> None:
         self.model_job.stop()
@@ -152,15 +164,24 @@ class LocalcoderApp(App[None], inherit_bindings=False):
 
     def copy_to_clipboard(self, text: str) -> None:
         """What Textual's widgets copy and cut goes the same ways as what our commands copy."""
-        self.keep_for_paste(text)
         with suppress(LocalcoderError):
-            clipboard.copy(text, self.write_terminal)
+            self._copy(text)
 
-    def keep_for_paste(self, text: str) -> None:
-        """Paste gives this where no system clipboard can be read."""
+    @on(EditScreen.Copy)
+    def _copy_wanted(self, event: EditScreen.Copy) -> None:
+        try:
+            where = self._copy(event.text)
+        except LocalcoderError as error:
+            show_error(self, error)
+        else:
+            self.notify(f"Copied {event.what} to {where}.", timeout=5, markup=False)
+
+    def _copy(self, text: str) -> str:
+        # Paste gives this where no system clipboard can be read.
         self._clipboard = text
+        return clipboard.copy(text, self._write_terminal)
 
-    def write_terminal(self, sequence: str) -> None:
+    def _write_terminal(self, sequence: str) -> None:
         """Send an escape sequence that draws nothing."""
         if self._driver is not None:
             self._driver.write(sequence)

@@ -60,7 +60,7 @@ async def main(sizes: list[int]) -> None:
             opened = time.perf_counter() - start
             screen = app.screen
             assert isinstance(screen, EditScreen)
-            screen._completing.is_automatic = False
+            screen.completing.is_automatic = False
             editor = screen.editor
             editor.move_cursor((editor.document.line_count // 2, 0), center=True)
             for with_ghost in (False, True):

@@ -38,10 +38,10 @@ async def test_files_are_opened_beside_each_other_and_closed(two_files: tuple[Pa
             await until(pilot, lambda: isinstance(app.screen, AskLine))
             app.screen.query_one("Input").value = str(path)  # type: ignore[attr-defined]
             await pilot.press("enter")
-            await until(pilot, lambda path=path: screen.buffer.path == path)  # type: ignore[misc]
+            await until(pilot, lambda path=path: screen.buffers.front.path == path)  # type: ignore[misc]
         assert [buffer.path for buffer in screen.buffers] == [one, two]
         await pilot.press("alt+n")
-        assert screen.buffer.path == one
+        assert screen.buffers.front.path == one
         await pilot.press("x", "alt+n", "alt+p")
         assert screen.editor.text == "xone\n"
         assert "one.py ●  two.py" in screen_text(app)
@@ -53,7 +53,7 @@ async def test_files_are_opened_beside_each_other_and_closed(two_files: tuple[Pa
         await pilot.press("alt+o")
         await until(pilot, lambda: isinstance(app.screen, PickOne))
         await pilot.press("enter")
-        await until(pilot, lambda: screen.buffer.path == one)
+        await until(pilot, lambda: screen.buffers.front.path == one)
 
 
 def test_the_last_session_comes_back(two_files: tuple[Path, Path]) -> None:
@@ -142,7 +142,7 @@ async def test_an_older_text_never_replaces_a_newer_one(monkeypatch: pytest.Monk
     monkeypatch.setattr(session, "keep", keep_slowly)
     app = make_app(FakeEngine())
     async with app.run_test() as pilot:
-        edit_screen(app)._completing.is_automatic = False
+        edit_screen(app).completing.is_automatic = False
         for key in "abcdef":
             await pilot.press(key)
             await pilot.pause(0.02)

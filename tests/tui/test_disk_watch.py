@@ -67,10 +67,10 @@ async def test_a_buffer_without_changes_takes_over_what_another_program_writes(p
             write(path, text)
             await look(app, pilot)
             assert screen.editor.text == text.removeprefix("\ufeff")
-            assert not screen.is_modified
+            assert not screen.buffers.front.is_modified
             assert app.screen is screen and not is_asking(app)
         await pilot.press("!", "ctrl+s")
-        await until(pilot, lambda: not screen.is_modified)
+        await until(pilot, lambda: not screen.buffers.front.is_modified)
         assert read(path) == "\ufeff!nine\n"
 
 
@@ -85,11 +85,11 @@ async def test_what_was_there_before_can_be_had_back_by_undo(path: Path) -> None
         for text in texts[-2::-1]:
             await pilot.press("ctrl+z")
             assert editor.text == text
-            assert edit_screen(app).is_modified
+            assert edit_screen(app).buffers.front.is_modified
         for text in texts[1:]:
             await pilot.press("ctrl+y")
             assert editor.text == text
-        assert not edit_screen(app).is_modified
+        assert not edit_screen(app).buffers.front.is_modified
 
 
 async def test_the_cursor_and_what_is_in_view_stay(path: Path) -> None:
@@ -129,7 +129,7 @@ async def test_a_buffer_behind_is_taken_over_without_a_word_in_front(path: Path,
         await until(pilot, lambda: screen.editor.ghost)
         write(other, "changed\n")
         await look(app, pilot)
-        assert screen.buffers[1].editor.text == "changed\n"
+        assert list(screen.buffers)[1].editor.text == "changed\n"
         await until(pilot, lambda: screen.editor.ghost and screen.editor.ghost.text == "answer")
         assert engine.cancelled == 0
 
@@ -148,7 +148,7 @@ async def test_a_buffer_with_changes_asks_once_and_takes_no_key(path: Path) -> N
         assert screen_text(app).count("changed on disk") == 1
         await pilot.press("alt+d", "escape", "z", "alt+d", "right", "enter")
         await until(pilot, lambda: screen.editor.text == "theirs 5\n")
-        assert not screen.is_modified and not is_asking(app)
+        assert not screen.buffers.front.is_modified and not is_asking(app)
         await pilot.press("ctrl+z")
         assert screen.editor.text == "xyyyyyyzone\n"
 
@@ -172,7 +172,7 @@ async def test_the_difference_is_shown_and_decided_on(path: Path) -> None:
         await until(pilot, lambda: "+theirs again" in screen_text(app))
         await pilot.press("k")
         await until(pilot, lambda: not is_asking(app))
-        assert screen.editor.text == "xone\n" and screen.is_modified
+        assert screen.editor.text == "xone\n" and screen.buffers.front.is_modified
         await pilot.press("ctrl+s")
         await until(pilot, lambda: read(path) == "xone\n")
 
@@ -190,7 +190,7 @@ async def test_a_save_does_not_overwrite_what_was_not_looked_at_yet(path: Path) 
         assert screen.editor.text == "xyone\n"
         await pilot.click("#keep")
         await until(pilot, lambda: read(path) == "xyone\n")
-        await until(pilot, lambda: not screen.is_modified and not is_asking(app))
+        await until(pilot, lambda: not screen.buffers.front.is_modified and not is_asking(app))
 
 
 async def test_saving_and_leaving_does_not_overwrite_it_either(path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_what_another_program_wrote_already_needs_no_question(path: Path) 
         await pilot.press("alt+d")
         write(path, "xone\n")
         await look(app, pilot)
-        assert not is_asking(app) and not screen.is_modified
+        assert not is_asking(app) and not screen.buffers.front.is_modified
         await pilot.press("y")
         assert screen.editor.text == "xyone\n", "the keys go to the text again"
         write(path, "xyone\n")
@@ -246,16 +246,16 @@ async def test_a_deleted_file_is_said_once_and_written_again(path: Path) -> None
         delete(path)
         await look(app, pilot)
         await until(pilot, lambda: "was deleted" in screen_text(app))
-        assert edit_screen(app).is_modified
+        assert edit_screen(app).buffers.front.is_modified
         await look(app, pilot)
         assert len(app._notifications) == 1
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: path.exists() and not edit_screen(app).is_modified)
+        await until(pilot, lambda: path.exists() and not edit_screen(app).buffers.front.is_modified)
         delete(path)
         await look(app, pilot)
         write(path, "back\n")
         await look(app, pilot)
-        assert edit_screen(app).editor.text == "back\n" and not edit_screen(app).is_modified
+        assert edit_screen(app).editor.text == "back\n" and not edit_screen(app).buffers.front.is_modified
 
 
 async def test_a_file_that_is_no_text_any_more_is_not_overwritten_unasked(path: Path) -> None:
@@ -269,7 +269,7 @@ async def test_a_file_that_is_no_text_any_more_is_not_overwritten_unasked(path: 
         assert read(path) == "\udcff\x00"
         await pilot.press("alt+d", "enter")
         await until(pilot, lambda: read(path) == "xone\n")
-        await until(pilot, lambda: not edit_screen(app).is_modified)
+        await until(pilot, lambda: not edit_screen(app).buffers.front.is_modified)
 
 
 async def test_a_file_that_is_being_written_is_not_read(path: Path) -> None:

@@ -131,7 +131,7 @@ async def test_saving_keeps_the_bytes(tmp_path: Path) -> None:
         await pilot.press("x", "enter", "ctrl+s")
         await until(pilot, path.exists)
         assert path.read_bytes() == b"\xef\xbb\xbfx\r\na\r\nb\f"
-        await until(pilot, lambda: not edit_screen(app).is_modified)
+        await until(pilot, lambda: not edit_screen(app).buffers.front.is_modified)
 
 
 async def test_an_unnamed_buffer_asks_where_to(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ async def test_asking_right_behind_a_key_is_not_ended_by_that_key() -> None:
     engine = FakeEngine(["answer"])
     app = make_app(engine, "\n")
     async with app.run_test() as pilot:
-        edit_screen(app)._completing.is_automatic = False
+        edit_screen(app).completing.is_automatic = False
         edit_screen(app).editor.post_message(Key("x", "x"))
         edit_screen(app).action_complete()
         await until(pilot, lambda: ghost_text(app) == "answer")
@@ -326,7 +326,7 @@ async def test_commands_come_behind_the_keys_typed_before_them(tmp_path: Path) -
     app = make_app(engine, "ab\ncd", path)
     async with app.run_test() as pilot:
         screen = edit_screen(app)
-        screen._completing.is_automatic = False
+        screen.completing.is_automatic = False
         # As a terminal sends them that has several ready at once.
         for key in ("x", "right", "ctrl+z", "right", "f5"):
             app.post_message(Key(key, key if len(key) == 1 else None))

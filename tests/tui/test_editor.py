@@ -30,7 +30,7 @@ async def test_a_ghost_is_taken_word_by_word_and_line_by_line() -> None:
 async def test_enter_indents_brackets_close_and_backspace_takes_both() -> None:
     app = make_app(FakeEngine())
     async with app.run_test() as pilot:
-        edit_screen(app)._completing.is_automatic = False
+        edit_screen(app).completing.is_automatic = False
         editor = edit_screen(app).editor
         await pilot.press(*"def f", "(", ")", ":", "enter", *"x", "=", "[", "enter")
         assert editor.text == "def f():\n    x=[\n        \n    ]"
@@ -108,7 +108,7 @@ async def test_go_to_line() -> None:
 async def test_undo_goes_back_a_long_way() -> None:
     app = make_app(FakeEngine())
     async with app.run_test() as pilot:
-        edit_screen(app)._completing.is_automatic = False
+        edit_screen(app).completing.is_automatic = False
         editor = edit_screen(app).editor
         for number in range(300):
             editor.insert(f"line {number}\n")

@@ -33,7 +33,7 @@ async def test_without_a_model_file_it_says_what_to_do(tmp_path: Path) -> None:
     async with app.run_test(notifications=True, size=(100, 30)) as pilot:
         await until(pilot, lambda: "none.gguf" in screen_text(app))
         await pilot.press("x")
-        assert edit_screen(app).is_modified
+        assert edit_screen(app).buffers.front.is_modified
 
 
 @pytest.mark.parametrize("size", [(20, 5), (5, 3), (1, 1)])

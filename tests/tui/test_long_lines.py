@@ -42,7 +42,7 @@ async def test_a_line_of_a_megabyte_is_edited_and_completed() -> None:
     app = make_app(FakeEngine(["done()"]), "x = [" + "123456, " * 131_072 + "]\nlast")
     async with app.run_test(size=(120, 40)) as pilot:
         screen = edit_screen(app)
-        screen._completing.is_automatic = False
+        screen.completing.is_automatic = False
         screen.editor.move_cursor((0, 500_000))
         await pilot.pause()
         start = time.process_time()

@@ -13,7 +13,7 @@ async def test_a_notice_does_not_stand_over_a_screen_that_was_asked_for(key: str
     app = make_app(FakeEngine(), "x = 1\n")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("f5")
-        await until(pilot, lambda: edit_screen(app)._completing.last)
+        await until(pilot, lambda: edit_screen(app).completing.last)
         app.notify("something to know", timeout=30)
         await until(pilot, lambda: "something to know" in screen_text(app))
         await pilot.press(key)

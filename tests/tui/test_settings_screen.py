@@ -32,7 +32,7 @@ async def test_a_changed_setting_is_applied_and_written() -> None:
         await until(pilot, lambda: app.settings.max_tokens == 12)
         loaded = settings.load(environ={})
         assert (loaded.line_numbers, loaded.max_tokens) == (False, 12)
-        assert edit_screen(app)._completing.options.max_tokens == 12
+        assert edit_screen(app).completing.options.max_tokens == 12
 
 
 async def test_another_model_in_the_settings_is_loaded_when_they_are_left() -> None:

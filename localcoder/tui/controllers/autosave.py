@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from textual.dom import DOMNode
 from textual.worker import Worker, WorkerError
 
 from localcoder.tui import session
-from localcoder.tui.buffer import Buffer
+from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.session import SavedBuffer, Session
 
 _KEEP_S = 0.02
@@ -21,19 +21,11 @@ _REST_PER_WRITE = 1.0
 
 
 class Autosave:
-    """Writes the session of a screen's buffers; their files are not touched."""
+    """Writes the session of the open buffers, with the name of the `model`; their files are not touched."""
 
-    def __init__(
-        self,
-        owner: DOMNode,
-        *,
-        buffers: Sequence[Buffer],
-        front: Callable[[], Buffer],
-        model: Callable[[], str | None],
-    ) -> None:
+    def __init__(self, owner: DOMNode, buffers: Buffers, *, model: Callable[[], str | None]) -> None:
         self._owner = owner
         self._buffers = buffers
-        self._front = front
         self._model = model
         self._keeper: Worker[None] | None = None
         self._keep_again = False
@@ -74,7 +66,7 @@ class Autosave:
             if text is not None or buffer.path is not None:
                 path = str(buffer.path.absolute()) if buffer.path else None
                 saved.append(SavedBuffer(path, text, row, column, buffer.saved.has_bom, buffer.saved.stamp))
-        return Session(tuple(saved), self._buffers.index(self._front()), self._model())
+        return Session(tuple(saved), self._buffers.front_index, self._model())
 
 
 def _write_session(state: Session) -> None:

@@ -18,6 +18,7 @@ from localcoder.engine.api import Progress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
 from localcoder.tui.engines import EngineHost
+from localcoder.tui.notices import show_error
 from localcoder.tui.pacing import Pause
 from localcoder.tui.status import Status
 from localcoder.tui.text.prompt_view import doubt_spans
@@ -34,8 +35,8 @@ _TRIES = 3
 class Completing:
     """Connects one screen's editors with the engine.
 
-    `show_status` is told what happens; `show_error` gets what a user should read; `model_loaded` is called when the
-    engine has its model, `completed` with each completion that ran to its end.
+    `show_status` is told what happens; `model_loaded` is called when the engine has its model, `completed` with each
+    completion that ran to its end.
     """
 
     def __init__(
@@ -46,7 +47,6 @@ class Completing:
         *,
         power: PowerWatch,
         show_status: Callable[[Status], None],
-        show_error: Callable[[LocalcoderError], None],
         model_loaded: Callable[[], None],
         completed: Callable[[Completion], None],
     ) -> None:
@@ -54,7 +54,6 @@ class Completing:
         self._engines = engines
         self._show_status = show_status
         self._status = Status()
-        self._show_error = show_error
         self._model_loaded = model_loaded
         self._completed = completed
         self._pause = Pause(power)
@@ -104,7 +103,7 @@ class Completing:
             self._timer = self._owner.set_timer(self._pause.seconds, lambda: self._pause_ended(editor))
 
     def moved(self, editor: Editor) -> None:
-        """The cursor moved: what is still being read for the place where it was is of no use here."""
+        """The cursor moved: what is still being read for the place where it was is not needed here."""
         if self.is_running and editor.ghost is None and not self._is_at_cursor(editor):
             self.stop()
 
@@ -159,7 +158,7 @@ class Completing:
 
     def _failed(self, error: LocalcoderError) -> None:
         self._tell(Status("failed", reason=error.what))
-        self._show_error(error)
+        show_error(self._owner, error)
 
     def _tell(self, status: Status) -> None:
         self._status = status

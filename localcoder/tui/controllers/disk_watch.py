@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
@@ -11,8 +11,10 @@ from textual.screen import Screen
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui.buffer import Buffer, Conflict
+from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.dialogs.difference import DifferenceScreen
 from localcoder.tui.files import Stamp, read_text_file
+from localcoder.tui.notices import show_error
 from localcoder.tui.text.difference import changed_lines
 from localcoder.tui.widgets.disk_bar import Answer, DiskBar
 
@@ -22,32 +24,23 @@ _SETTLE_S = 0.1
 
 
 class DiskWatch:
-    """Looks at the files of a screen's buffers. A buffer without changes takes over what is in its file; about one with
+    """Looks at the files of the open buffers. A buffer without changes takes over what is in its file; about one with
     changes the bar asks while that buffer is in front.
 
-    `changed` is called when the state of some buffer did; `save` writes a buffer.
+    `changed` is called when the state of some buffer did.
     """
 
-    def __init__(
-        self,
-        owner: Screen[None],
-        bar: DiskBar,
-        *,
-        buffers: Sequence[Buffer],
-        front: Callable[[], Buffer],
-        changed: Callable[[], None],
-        show_error: Callable[[LocalcoderError], None],
-        save: Callable[[Buffer], Awaitable[bool]],
-    ) -> None:
+    def __init__(self, owner: Screen[None], bar: DiskBar, buffers: Buffers, *, changed: Callable[[], None]) -> None:
         self._owner = owner
         self._bar = bar
         self._buffers = buffers
-        self._front = front
         self._changed = changed
-        self._show_error = show_error
-        self._save = save
         self._settling: WeakKeyDictionary[Buffer, Stamp | None] = WeakKeyDictionary()
-        owner.set_interval(_LOOK_S, self.look)
+
+    def start(self) -> None:
+        """Look from now on, and ask about what is known already."""
+        self._owner.set_interval(_LOOK_S, self.look)
+        self.show()
 
     def look(self) -> None:
         """Notice what other programs did since the last look, once they are done with it."""
@@ -74,7 +67,7 @@ class DiskWatch:
 
     def show(self) -> None:
         """Ask about the buffer in front, if there is something to ask."""
-        buffer = self._front()
+        buffer = self._buffers.front
         conflict = buffer.conflict
         if conflict is None:
             self._bar.close()
@@ -82,20 +75,21 @@ class DiskWatch:
         what = "changed on disk" if conflict.theirs else "can no longer be read"
         self._bar.ask(f"{buffer.name} {what}", is_saving=conflict.stopped_saving, has_text=conflict.theirs is not None)
 
-    async def answered(self, answer: Answer) -> None:
-        """Do what the user decided about the buffer in front."""
-        buffer = self._front()
+    async def answered(self, answer: Answer) -> bool:
+        """Do what the user decided about the buffer in front. True when a save waited for it, and may go on."""
+        buffer = self._buffers.front
         conflict = buffer.conflict
         if answer == "difference" and conflict is not None and conflict.theirs is not None:
             lines = await asyncio.to_thread(changed_lines, buffer.editor.text, conflict.theirs.text)
             decided = await self._owner.app.push_screen_wait(DifferenceScreen(buffer.name, lines))
             # The file may have changed again: what was not seen is not decided.
             if decided is not None and buffer.conflict is not None and buffer.conflict.theirs is conflict.theirs:
-                await self.answered(decided)
+                return await self.answered(decided)
         elif answer == "load":
             self._load(buffer)
         elif answer == "keep":
-            await self._keep(buffer)
+            return self._keep(buffer)
+        return False
 
     def _load(self, buffer: Buffer) -> None:
         if buffer.path is not None and buffer.conflict is not None and buffer.conflict.theirs is not None:
@@ -104,15 +98,14 @@ class DiskWatch:
             buffer.editor.load(theirs.text)
             self._tell()
 
-    async def _keep(self, buffer: Buffer) -> None:
+    def _keep(self, buffer: Buffer) -> bool:
         conflict, buffer.conflict = buffer.conflict, None
         if conflict is None:
-            return
+            return False
         buffer.saved = conflict.theirs or buffer.saved
         buffer.is_only_here = conflict.theirs is None
         self._tell()
-        if conflict.stopped_saving:
-            await self._save(buffer)
+        return conflict.stopped_saving
 
     def _read(self, buffer: Buffer) -> None:
         """Take over what is in the file, or see that somebody has to decide."""
@@ -121,7 +114,7 @@ class DiskWatch:
         try:
             theirs = read_text_file(buffer.path)
         except LocalcoderError as error:
-            self._show_error(error)
+            show_error(self._owner, error)
             buffer.seen = Stamp.of(buffer.path)
             buffer.conflict = Conflict(None)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -18,26 +18,24 @@ from localcoder.completion.document import Document
 from localcoder.engine.api import Engine, Progress
 from localcoder.errors import LocalcoderError
 from localcoder.models.fit import gigabytes
+from localcoder.tui.engines import EngineHost
 from localcoder.tui.status import Status, describe
 from localcoder.tui.text.difference import agreement, marked
 from localcoder.tui.text.display import drawable
 
-if TYPE_CHECKING:
-    from localcoder.tui.app import LocalcoderApp
-
 
 class CompareScreen(ModalScreen[None]):
-    """Runs the model in use and another one on the same document."""
+    """Runs the model in use and the model `other` on the same document."""
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f9", "dismiss(None)", "Close"),
         Binding("r", "again", "Again"),
     ]
-    app: LocalcoderApp
 
-    def __init__(self, document: Document, options: Options, other: str) -> None:
+    def __init__(self, document: Document, options: Options, other: str, engines: EngineHost) -> None:
         super().__init__()
+        self._engines = engines
         self._document = document
         self._options = options
         self._other = other
@@ -68,10 +66,10 @@ class CompareScreen(ModalScreen[None]):
         verdict = self.query_one("#verdict", Static)
         verdict.update("")
         try:
-            left = await self._run("left", await self.app.engines.engine())
+            left = await self._run("left", await self._engines.engine())
             if self._engine is None:
                 self.query_one("#right-name", Static).update(f"{Path(self._other).stem}: loading…")
-                self._engine = self.app.engines.another(self._other)
+                self._engine = self._engines.another(self._other)
             right = await self._run("right", self._engine)
         except LocalcoderError as error:
             verdict.update(f"{error.what} {error.todo}")

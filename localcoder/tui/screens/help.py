@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
@@ -18,9 +18,6 @@ from textual.widgets import Footer, Static
 from localcoder.tui.commands import COMMANDS, Command, keys_of
 from localcoder.tui.widgets.editor import Editor
 
-if TYPE_CHECKING:
-    from localcoder.tui.app import LocalcoderApp
-
 _TITLES = {
     "ghost": "Suggestions at the cursor", "completion": "Asking the model", "edit": "Editing", "find": "Finding",
     "go": "Going places", "view": "Looking", "file": "Files", "models": "Models", "app": "The app",
@@ -28,15 +25,15 @@ _TITLES = {
 
 
 class HelpScreen(ModalScreen[None]):
-    """`focused` is the widget that had the focus when help was asked for."""
+    """`focused` is the widget that had the focus when help was asked for; `keymap` are the keys that a user has set."""
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss(None)", "Close")]
-    app: LocalcoderApp
 
-    def __init__(self, focused: Widget | None) -> None:
+    def __init__(self, focused: Widget | None, keymap: Mapping[str, str]) -> None:
         super().__init__()
         self._here = focused
+        self._keymap = keymap
 
     def compose(self) -> ComposeResult:
         with Vertical(id="panel"):
@@ -55,7 +52,7 @@ class HelpScreen(ModalScreen[None]):
             yield Footer(compact=True, show_command_palette=False)
 
     def _rows(self, command: Command) -> tuple[str, str, str]:
-        return keys_of(command, self.app.settings.keys), command.label.rstrip("…"), f"{command.help}\n{command.id}"
+        return keys_of(command, self._keymap), command.label.rstrip("…"), f"{command.help}\n{command.id}"
 
     def _here_rows(self, widget: Widget) -> Iterator[tuple[str, str, str]]:
         for ancestor in widget.ancestors_with_self:

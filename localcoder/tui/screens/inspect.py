@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
@@ -18,10 +18,8 @@ from textual.widgets import Footer, Static
 from localcoder.completion.complete import Completion
 from localcoder.completion.document import Document
 from localcoder.errors import LocalcoderError
+from localcoder.tui.engines import EngineHost
 from localcoder.tui.text.prompt_view import Coverage, coverage, prompt_text, shown, tokens_text
-
-if TYPE_CHECKING:
-    from localcoder.tui.app import LocalcoderApp
 
 _REASONS = {
     "end": "the model said that the middle ends here",
@@ -40,10 +38,10 @@ class InspectScreen(ModalScreen[None]):
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f4,q", "dismiss(None)", "Close")]
-    app: LocalcoderApp
 
-    def __init__(self, completion: Completion, document: Document) -> None:
+    def __init__(self, completion: Completion, document: Document, engines: EngineHost) -> None:
         super().__init__()
+        self._engines = engines
         self._completion = completion
         self._document = document
 
@@ -66,7 +64,7 @@ class InspectScreen(ModalScreen[None]):
     async def _load(self) -> None:
         completion = self._completion
         try:
-            engine = await self.app.engines.engine()
+            engine = await self._engines.engine()
             info = await engine.info()
             pieces = await engine.pieces(completion.prompt_ids)
         except LocalcoderError as error:

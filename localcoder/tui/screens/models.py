@@ -1,10 +1,10 @@
-"""Which models there are here, which ones can be had, and what this machine can run."""
+"""Which models there are here, which ones are available, and what this machine can run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -18,9 +18,9 @@ from localcoder.models import licence, measured_speed, store
 from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
 from localcoder.models.fit import Fit, fit, gigabytes
 from localcoder.tui.dialogs.ask import AskLine, Choose
-
-if TYPE_CHECKING:
-    from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.engines import EngineHost
+from localcoder.tui.model_job import ModelJob
+from localcoder.tui.notices import show_error
 
 _REFRESH_S = 0.25
 _TYPES = ("Q4_K_M", "Q8_0", "BF16")
@@ -29,7 +29,7 @@ _COLUMNS = ("Model", "Type", "Size", "Fits here", "tok/s", "Where")
 
 @dataclass(frozen=True)
 class _Row:
-    """A model here, or one that can be had."""
+    """A model here, or one that is available."""
 
     name: str
     type_name: str
@@ -72,7 +72,11 @@ class ModelsScreen(ModalScreen[str | None]):
         Binding("x", "stop", "Stop"),
         Binding("escape,f2", "dismiss(None)", "Close"),
     ]
-    app: LocalcoderApp
+
+    def __init__(self, engines: EngineHost, job: ModelJob) -> None:
+        super().__init__()
+        self._engines = engines
+        self._job = job
 
     def compose(self) -> ComposeResult:
         with Vertical(id="panel"):
@@ -88,7 +92,7 @@ class ModelsScreen(ModalScreen[str | None]):
         self._rows: list[_Row] = []
         self._reload()
         table.focus()
-        self._was_running = self.app.model_job.state.is_running
+        self._was_running = self._job.state.is_running
         self.set_interval(_REFRESH_S, self._show_job)
 
     # --- Commands
@@ -117,8 +121,8 @@ class ModelsScreen(ModalScreen[str | None]):
                 if is_new:
                     licence.accept()
             except LocalcoderError as error:
-                self._show_error(error)
-            self.app.run_worker(lambda: self.app.model_job.pull(entry), thread=True, group="model job")
+                show_error(self, error)
+            self.app.run_worker(lambda: self._job.pull(entry), thread=True, group="model job")
 
     @work(group="question", exclusive=True)
     async def action_add(self) -> None:
@@ -127,7 +131,7 @@ class ModelsScreen(ModalScreen[str | None]):
             try:
                 added = store.add(Path(answer))
             except LocalcoderError as error:
-                self._show_error(error)
+                show_error(self, error)
             else:
                 self._reload(added.name)
 
@@ -141,7 +145,7 @@ class ModelsScreen(ModalScreen[str | None]):
         types = [(name, name) for name in _TYPES]
         kind = await self.app.push_screen_wait(Choose("As which type? Q4_K_M is small and fast.", types))
         if kind is not None:
-            job = self.app.model_job
+            job = self._job
             self.app.run_worker(lambda: job.convert(Path(answer).expanduser(), kind), thread=True, group="model job")
 
     @work(group="question", exclusive=True)
@@ -156,11 +160,11 @@ class ModelsScreen(ModalScreen[str | None]):
             try:
                 store.remove(model)
             except LocalcoderError as error:
-                self._show_error(error)
+                show_error(self, error)
             self._reload()
 
     def action_stop(self) -> None:
-        self.app.model_job.stop()
+        self._job.stop()
 
     # --- What is shown
 
@@ -178,11 +182,11 @@ class ModelsScreen(ModalScreen[str | None]):
         self.query_one("#detail", Static).update(text)
 
     def _show_job(self) -> None:
-        state = self.app.model_job.state
+        state = self._job.state
         self.query_one("#job", Static).update(f"{state.title}: {state.line}" if state.title else "")
         if self._was_running and not state.is_running:
             if state.error:
-                self._show_error(state.error)
+                show_error(self, state.error)
             self._reload(state.result.stem if state.result else None)
         self._was_running = state.is_running
 
@@ -190,7 +194,7 @@ class ModelsScreen(ModalScreen[str | None]):
         table = self.query_one(DataTable)
         known = measured_speed.measured()
         self._rows = _rows()
-        loaded = self.app.engines.info
+        loaded = self._engines.info
         current = next(
             (row.name for row in self._rows if loaded and row.installed and Path(loaded.path) == row.installed.path),
             None,
@@ -214,10 +218,7 @@ class ModelsScreen(ModalScreen[str | None]):
         return self._rows[index] if 0 <= index < len(self._rows) else None
 
     def _may_start(self) -> bool:
-        if self.app.model_job.state.is_running:
+        if self._job.state.is_running:
             self.notify("Something is running; x stops it.", severity="warning")
             return False
         return True
-
-    def _show_error(self, error: LocalcoderError) -> None:
-        self.notify(f"{error.what}\n{error.todo}".strip(), severity="error", timeout=15, markup=False)

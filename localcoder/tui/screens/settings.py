@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -16,10 +16,7 @@ from textual.widgets import Footer, Input, Select, Static, Switch
 from localcoder import settings
 from localcoder.errors import LocalcoderError
 from localcoder.paths import settings_file
-
-if TYPE_CHECKING:
-    from localcoder.tui.app import LocalcoderApp
-
+from localcoder.tui.live_settings import LiveSettings
 
 _LOADED_WITH = frozenset({"model", "adapter", "adapter_on", "threads", "idle_minutes", "power_saving"})
 
@@ -29,9 +26,11 @@ class SettingsScreen(ModalScreen[bool]):
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
-    app: LocalcoderApp
 
-    _needs_loading = False
+    def __init__(self, live: LiveSettings) -> None:
+        super().__init__()
+        self._live = live
+        self._needs_loading = False
 
     def action_close(self) -> None:
         for field in self.query(".row > Input").results(Input):
@@ -39,13 +38,12 @@ class SettingsScreen(ModalScreen[bool]):
         self.dismiss(self._needs_loading)
 
     def compose(self) -> ComposeResult:
-        current = self.app.settings
         with Vertical(id="panel"):
             yield Static(f"Settings, kept in {settings_file()}", id="title", markup=False)
             with VerticalScroll():
                 for name in settings.names():
                     if name != "keys":
-                        yield self._row(name, getattr(current, name))
+                        yield self._row(name, getattr(self._live.now, name))
                 yield Static('Other keys for a command: [keys] in the file, like "file.save" = "f3"; F1 lists the ids.')
             yield Static(id="problem", markup=False)
             yield Footer(compact=True, show_command_palette=False)
@@ -79,7 +77,7 @@ class SettingsScreen(ModalScreen[bool]):
         self._take(event.input)
 
     def _take(self, field: Input) -> None:
-        kind = type(getattr(self.app.settings, field.id or ""))
+        kind = type(getattr(self._live.now, field.id or ""))
         try:
             self._set(field.id, kind(field.value))
         except ValueError:
@@ -87,10 +85,10 @@ class SettingsScreen(ModalScreen[bool]):
 
     def _set(self, name: str | None, value: Any) -> None:
         assert name is not None
-        if getattr(self.app.settings, name) == value:
+        if getattr(self._live.now, name) == value:
             return
         try:
-            self.app.change_setting(name, value)
+            self._live.change(name, value)
         except LocalcoderError as error:
             self._say(f"{error.what} {error.todo}")
         else:
