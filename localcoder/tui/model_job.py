@@ -34,7 +34,8 @@ class ModelJob:
 
     def pull(self, entry: Entry) -> None:
         """Fetch a model of the catalogue. Blocks; call it in a thread."""
-        from localcoder.models.pull import Progress, pull
+        from converters.progress import Progress
+        from localcoder.models.pull import pull
 
         def report(progress: Progress) -> None:
             self._progress(progress.stage, progress.done_bytes, progress.total_bytes, progress.bytes_per_s)

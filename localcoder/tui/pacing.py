@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from localcoder.power import PowerWatch
 
+# Chosen, not measured: no benchmark judges a pause.
 _SHORTEST_S = 0.15
+"""Fluent typing has shorter gaps between its keys, so a request is not begun for each of them."""
 _LONGEST_S = 1.5
+"""After so long without a key somebody is waiting."""
 _PER_LATENCY = 0.5
+"""Seconds for each second that a first token takes: a slow machine begins fewer requests for nothing."""
+_FIRST_LATENCY_S = 0.3
+"""Taken for the time to first token before one was measured."""
 _WEIGHT = 0.4
-
-
+"""Of the newest measurement: after three of them the older ones count for a fifth."""
 _SHORT_OF_POWER = 3.0
+"""Times the pause on battery or when hot."""
 
 
 class Pause:
@@ -30,5 +36,5 @@ class Pause:
 
     @property
     def seconds(self) -> float:
-        pause = min(_LONGEST_S, _SHORTEST_S + _PER_LATENCY * (self._latency_s or 0.3))
+        pause = min(_LONGEST_S, _SHORTEST_S + _PER_LATENCY * (self._latency_s or _FIRST_LATENCY_S))
         return pause * _SHORT_OF_POWER if self._power.now.is_short else pause

@@ -21,6 +21,7 @@ from localcoder.paths import state_dir
 from localcoder.tui.files import Stamp
 
 _RECENT = 20
+"""Files that are remembered. Chosen: what a list shows without much scrolling."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ async def test_a_wrong_pattern_says_so() -> None:
     app = make_app(FakeEngine(), "ab")
     async with app.run_test() as pilot:
         await pilot.press("ctrl+f", "(", "alt+x")
-        await until(pilot, lambda: "No regular expression" in screen_text(app))
+        await until(pilot, lambda: "Not a regular expression" in screen_text(app))
 
 
 async def test_go_to_line() -> None:

@@ -33,7 +33,7 @@ async def test_closing_ends_a_loading_engine() -> None:
 
 
 async def test_a_failed_load_is_tried_again() -> None:
-    answers = [LocalcoderError("No."), FakeEngine()]
+    answers: list[LocalcoderError | FakeEngine] = [LocalcoderError("No."), FakeEngine()]
 
     def factory(model: str | None) -> FakeEngine:
         answer = answers.pop(0)

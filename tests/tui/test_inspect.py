@@ -21,7 +21,7 @@ async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
     document = Document(text, text.index("value_1000"))
     info = await engine.info()
     for layout in ("psm", "spm"):
-        options = Options(layout=layout, max_prompt_tokens=400, max_tokens=2)  # type: ignore[arg-type]
+        options = Options(layout=layout, max_prompt_tokens=400, max_tokens=2)
         updates = [update async for update in complete(document, engine, options)]
         assert isinstance(updates[-1], Completion)
         ids = updates[-1].prompt_ids

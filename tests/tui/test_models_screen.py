@@ -18,7 +18,7 @@ def app_on_store() -> LocalcoderApp:
     return LocalcoderApp(lambda model: LocalEngine(store.resolve(model)), [Opened(TextFile("def f():\n"))])
 
 
-async def test_it_lists_what_is_here_and_what_can_be_had() -> None:
+async def test_it_lists_what_is_here_and_what_is_available() -> None:
     app = app_on_store()
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.engines.info)

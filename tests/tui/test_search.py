@@ -20,7 +20,7 @@ def test_a_text_is_no_pattern_unless_it_is_said_to_be_one() -> None:
 
 
 def test_a_bad_pattern_is_an_error_that_can_be_shown() -> None:
-    with pytest.raises(LocalcoderError, match="No regular expression"):
+    with pytest.raises(LocalcoderError, match="Not a regular expression"):
         find_all(LINES, Query("(", is_regex=True))
     with pytest.raises(LocalcoderError, match="replacement"):
         replaced("ab", (0, 0, 1), Query("a", is_regex=True), r"\3")

@@ -15,9 +15,9 @@ from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.session import SavedBuffer, Session
 
 _KEEP_S = 0.02
-"""Keys of one burst are written together, and no more is lost when the process is killed."""
+"""Chosen: keys of one burst are written together, and no more than they is lost when the process is killed."""
 _REST_PER_WRITE = 1.0
-"""Seconds of rest for each second that a write took: a large buffer or a slow disk is not busy all the time."""
+"""Chosen. Seconds of rest for each second that a write took: a large buffer or a slow disk is not busy all the time."""
 
 
 class Autosave:

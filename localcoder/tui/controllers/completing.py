@@ -26,10 +26,14 @@ from localcoder.tui.widgets.editor import Editor
 
 _WORKERS = "completion"
 _READING = "reading ahead"
-
-
 _ALTERNATIVE_TEMPERATURE = 0.7
+"""Chosen: high enough that a second suggestion mostly differs, low enough that it is still code."""
+_WARMER = 0.2
+"""Added with each try that gave what was known already. Chosen."""
+_ALTERNATIVE_TOP_P = 0.95
+"""The unlikeliest tokens stay out. Chosen: the value that code models are commonly sampled with."""
 _TRIES = 3
+"""Chosen: each costs a whole completion."""
 
 
 class Completing:
@@ -211,8 +215,8 @@ class Completing:
         known = {completion.text for completion in self._found}
         for attempt in range(_TRIES):
             sampling = Sampling(
-                temperature=max(self.options.sampling.temperature, _ALTERNATIVE_TEMPERATURE + 0.2 * attempt),
-                top_p=0.95,
+                temperature=max(self.options.sampling.temperature, _ALTERNATIVE_TEMPERATURE + _WARMER * attempt),
+                top_p=_ALTERNATIVE_TOP_P,
                 seed=len(self._found) + attempt * 1000,
             )
             made = await self._complete(editor, document, sampling)

@@ -19,8 +19,9 @@ from localcoder.tui.text.difference import changed_lines
 from localcoder.tui.widgets.disk_bar import Answer, DiskBar
 
 _LOOK_S = 1.5
+"""Chosen: soon enough for who comes back from another program; a look is one `stat` a file."""
 _SETTLE_S = 0.1
-"""A file that was not written for so long is whole: many programs empty a file first and then fill it."""
+"""Chosen: a file that rested for so long is whole. Many programs empty a file first and then fill it."""
 
 
 class DiskWatch:

@@ -424,7 +424,7 @@ class EditScreen(Screen[None]):
 
 
 _ENOUGH_TOKENS = 16
-"""Fewer say little about a model's speed."""
+"""Chosen: fewer say little about a model's speed."""
 _MODE_NAMES = {"line": "one line", "block": "one block", "free": "as long as the model likes"}
 
 

@@ -23,6 +23,7 @@ from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
 
 _REFRESH_S = 0.25
+"""Between two looks at the running job. Chosen: a bar that moves, for little work."""
 _TYPES = ("Q4_K_M", "Q8_0", "BF16")
 _COLUMNS = ("Model", "Type", "Size", "Fits here", "tok/s", "Where")
 

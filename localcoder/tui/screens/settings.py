@@ -81,7 +81,7 @@ class SettingsScreen(ModalScreen[bool]):
         try:
             self._set(field.id, kind(field.value))
         except ValueError:
-            self._say(f"{field.id}: {field.value!r} is no number.")
+            self._say(f"{field.id}: {field.value!r} is not a number.")
 
     def _set(self, name: str | None, value: Any) -> None:
         assert name is not None

@@ -20,8 +20,11 @@ Span = tuple[int, int, str]
 
 _QUERIES = Path(__file__).parent / "queries"
 _LONGEST_LINE = 5_000
+"""Characters. Chosen: longer lines are data or minified code, where each key would colour the whole line anew."""
 _LARGEST_TEXT = 4_000_000
+"""Bytes. Chosen: four times the largest text of `tests/benchmarks/editor_keys.py`."""
 _SLACK_ROWS = 20
+"""Rows above and below the visible ones that are coloured with them. Chosen: half a screen scrolls without a query."""
 
 KINDS = {
     "attribute": "attribute", "decorator": "attribute", "annotation": "attribute",

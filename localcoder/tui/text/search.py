@@ -12,7 +12,8 @@ from localcoder.errors import LocalcoderError
 Match = tuple[int, int, int]
 """Row, first column, column after the last one."""
 
-_MOST = 50_000
+_MOST_MATCHES = 50_000
+"""Chosen: more than anyone steps through, and few enough to be found and marked anew at each key of the search."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Query:
         try:
             return re.compile(self.text if self.is_regex else re.escape(self.text), flags)
         except re.error as error:
-            raise LocalcoderError(f"No regular expression: {error}.", "Mend it, or search for plain text.") from None
+            raise LocalcoderError(f"Not a regular expression: {error}.", "Fix it, or search for plain text.") from None
 
 
 def find_all(lines: Sequence[str], query: Query) -> list[Match]:
@@ -41,7 +42,7 @@ def find_all(lines: Sequence[str], query: Query) -> list[Match]:
         for match in finditer(line):
             if match.end() > match.start():
                 found.append((row, *match.span()))
-        if len(found) >= _MOST:
+        if len(found) >= _MOST_MATCHES:
             break
     return found
 

@@ -12,6 +12,7 @@ PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
 _CLOSING = frozenset(PAIRS.values())
 _QUOTES = frozenset("\"'`")
 _SAMPLE_LINES = 2_000
+"""How far a file is searched for an indented line. Chosen: past any header of comments and imports."""
 
 
 @dataclass(frozen=True)

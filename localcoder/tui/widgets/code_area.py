@@ -25,8 +25,12 @@ from localcoder.tui.text.lines import LineDocument
 from localcoder.tui.text.search import Match
 
 _UNDO_STEPS = 10_000
+"""Chosen: a day's typing; Textual's default is 50."""
 _BRACKET_SEARCH_ROWS = 500
 _BRACKET_SEARCH_CHARACTERS = 20_000
+"""Chosen: a partner that is further away is on no screen together with its bracket."""
+_CACHED_ROWS = 4096
+"""Drawn rows that are kept. Chosen: dozens of screens."""
 _SYNTAX = (
     "attribute", "constant", "string", "comment", "type", "number", "function", "keyword", "property", "tag",
     "heading", "link", "operator",
@@ -42,7 +46,7 @@ class CodeArea(TextArea):
     document: LineDocument
 
     def __init__(self, text: str = "", *, language_known: Language = PLAIN, id: str | None = None) -> None:
-        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(4096)
+        self._strips: LRUCache[tuple[object, ...], Strip] = LRUCache(_CACHED_ROWS)
         self._wrapped_as: tuple[int, int, int] | None = None
         self._highlighter: Highlighter | None = None
         self._syntax_styles: dict[str, Style] = {}

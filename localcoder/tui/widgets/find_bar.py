@@ -55,7 +55,7 @@ class FindBar(Horizontal):
     def compose(self) -> ComposeResult:
         yield Static("Find", classes="label")
         yield Input(id="find", compact=True)
-        yield Static("Replace by", classes="label replace")
+        yield Static("Replace with", classes="label replace")
         yield Input(id="replacement", classes="replace", compact=True)
         yield Static(id="count", markup=False)
 
