@@ -103,7 +103,7 @@ class DrawableWrapping(WrappedDocument):
                 self._fold_line(index)
 
     def _fold_line(self, index: int) -> bool:
-        """Cut a very long line at each width, not between words: that costs 0.3 s a key in a line of a megabyte.
+        """Cut a very long line at each width, not between words: to find those costs 0.3 s a key in a megabyte.
 
         False where it is not that long, or where its characters are not all one cell wide.
         """
