@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from typing import Protocol
 
 from tree_sitter import Language as Grammar
-from tree_sitter import Node, Point, Query, QueryCursor, Tree
+from tree_sitter import Node, Point, Query, QueryCursor, QueryError, Tree
 
 from localcoder.code.grammars import grammar_of, limited_parser
 from localcoder.code.indentation import depth_of
@@ -206,7 +206,7 @@ class _ParsedFit:
 
     @cached_property
     def flaws(self) -> int:
-        return count_errors(self.tree)
+        return count_errors(self.tree) + _count_lone_brackets(self._grammar, self.tree)
 
     @property
     def brackets(self) -> tuple[Bracket, ...]:
@@ -308,6 +308,20 @@ def _bracket_query(grammar: Grammar) -> tuple[Query | None, dict[str, str]]:
     return Query(grammar, f"[{quoted}] @bracket"), kinds
 
 
+def _count_lone_brackets(grammar: Grammar, tree: Tree) -> int:
+    query = _lone_bracket_query(grammar)
+    return 0 if query is None else len(QueryCursor(query).captures(tree.root_node).get("bracket", ()))
+
+
+@cache
+def _lone_bracket_query(grammar: Grammar) -> Query | None:
+    """A query for a shell's `}` that closes nothing: to its grammar it is a command of that name."""
+    try:
+        return Query(grammar, '((command_name (word) @bracket) (#eq? @bracket "}"))')
+    except QueryError:
+        return None
+
+
 class _Scanned:
     """By strings, comments and nesting alone."""
 
@@ -343,15 +357,18 @@ class _ScannedFit:
         self._end = self._at + len(text)
         self._literals: list[tuple[int, int, bool]] = []
         self._brackets: list[tuple[int, str]] = []
+        self._fences = 0
         for match in pattern.finditer(self._whole):
             if match.lastgroup == "bracket":
                 self._brackets.append((match.start(), match[0]))
+            elif match.lastgroup == "fence":
+                self._fences += 1
             else:
                 self._literals.append((match.start(), match.end(), match.lastgroup == "comment"))
 
     @property
     def flaws(self) -> int:
-        """Brackets without a partner."""
+        """Brackets and fences without a partner."""
         stack: list[str] = []
         alone = 0
         for _, character in self._brackets:
@@ -361,7 +378,7 @@ class _ScannedFit:
                 stack.pop()
             else:
                 alone += 1
-        return alone + len(stack)
+        return alone + len(stack) + self._fences % 2
 
     @property
     def brackets(self) -> tuple[Bracket, ...]:
@@ -387,7 +404,7 @@ class _ScannedFit:
 
 @cache
 def _token_pattern(language: Language) -> re.Pattern[str]:
-    """Comments, strings and brackets. A quote that is not closed on its line is an apostrophe."""
+    """Comments, strings, in prose fences of code, and brackets. A quote that is not closed on its line is an apostrophe."""
     parts = []
     if isinstance(language.comment, tuple):
         opening, closing = map(re.escape, language.comment)
@@ -399,5 +416,7 @@ def _token_pattern(language: Language) -> re.Pattern[str]:
             r'(?P<string>"""(?s:.*?)"""'
             r"|" + r"'''(?s:.*?)'''" + r'|"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'" + r"|`(?:\\.|[^`\\\n])*`)"
         )
+    else:
+        parts.append(r"(?P<fence>^[^\S\n]*(?:```|~~~))")
     parts.append(r"(?P<bracket>[()\[\]{}])")
-    return re.compile("|".join(parts))
+    return re.compile("|".join(parts), re.MULTILINE)

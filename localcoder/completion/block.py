@@ -59,12 +59,12 @@ class Block:
         stack = [(bracket, -len(self._line) - 1) for bracket in self._open_brackets]
         closed: list[Closing] = []
         depth = len(stack) if self._by_indentation else 0
-        own = OpenBracket("", self._line[: len(self._line) - len(self._line.lstrip())])
+        indentation = self._line[: len(self._line) - len(self._line.lstrip())]
         for bracket in fit.brackets:
             if bracket.character in OPENING:
-                stack.append((OpenBracket(bracket.character, own.indentation), bracket.offset))
-            else:
-                opened, at = stack.pop() if stack else (own, -1)
+                stack.append((OpenBracket(bracket.character, indentation), bracket.offset))
+            elif stack:
+                opened, at = stack.pop()
                 if at < 0 <= bracket.offset and bracket.offset >= start:
                     closed.append(Closing(bracket.offset, opened))
             if bracket.offset < start:

@@ -105,12 +105,10 @@ class Ending:
             end = piece.find("\n", start) + 1 or len(piece)
             part, start = piece[start:end], end
             self._text += part
-            self._repeat.feed(part)
-            if part.endswith("\n"):
+            self._look_for_repetition(part)
+            if self.reason is None and part.endswith("\n"):
                 self._end_line(len(self._text) - 1)
                 self._line_start = len(self._text)
-            if self.reason is None:
-                self._end_repetition()
         return self._more(self._certain())
 
     def finish(self, *, ended: bool) -> End:
@@ -233,11 +231,15 @@ class Ending:
     def _is_clean(self, cut: int) -> bool:
         return self._fit(cut).flaws <= self._surroundings.flaws
 
-    def _end_repetition(self) -> None:
+    def _look_for_repetition(self, part: str) -> None:
+        """A character at a time, so that it does not depend on how the text is cut into pieces."""
         repeat = self._repeat
-        is_long = repeat.lines >= REPEATED_LINES and repeat.length >= REPEATED_CHARACTERS
-        if is_long and (repeat.length >= _SURELY_REPEATED or self._is_clean(repeat.start)):
-            self._stop("suffix", repeat.start)
+        for character in part:
+            repeat.feed(character)
+            is_long = repeat.length >= REPEATED_CHARACTERS and repeat.lines >= REPEATED_LINES
+            if is_long and (repeat.length >= _SURELY_REPEATED or self._is_clean(repeat.start)):
+                return self._stop("suffix", repeat.start)
+        return None
 
     def _end_mid_line(self, end: int) -> None:
         """Code goes on behind the cursor: what belongs between is within this line, or within a pair."""

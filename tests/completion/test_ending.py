@@ -98,6 +98,11 @@ def test_pairs_over_several_lines(name: str, code: str, text: str, wanted: str) 
         ("a.go", "func f() {\n\tif a {\n\t\t|\n\t}\n}\n", "b()\n\t} else {\n\t\tc()"),
         ("a.py", "x = [\n    |\n]\n", "(0, 0, 0),\n    " * 11 + "(0, 0, 0),"),
         ("a.txt", "Dear all,\n|\n", "it's (a smiley :) and more.\n\nBye"),
+        ("a.txt", "Dear all,\n|\n\nMe\n", "one more :) and (two) :("),
+        ("a.md", "1) a\n|\n3) c\n", "2) b"),
+        ("Dockerfile", "RUN |\nUSER a\n", "case \"$A\" in a) b ;; esac"),
+        ("a.md", "Text\n\n|\n\nMore\n", "```sh\nls\n```"),
+        ("a.md", "```sh\n|\n\nMore\n", "ls\n```"),
     ],
 )
 def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name: str, code: str, middle: str) -> None:
@@ -115,6 +120,8 @@ def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name: str, co
         ("a.rb", "def f\n  |\nend\n\ndef g\nend\n", "a\nend\n\ndef h\n", "a"),
         ("a.rb", "def f\n  |\n\ndef g\nend\n", "a\nend\n\ndef h\n  b\n", "a\nend"),
         ("a.sh", "for a in b; do\n  |\ndone\necho x\n", "c\ndone\necho y\n", "c"),
+        ("a.sh", "f() {\n  |\n}\necho x\n", "a\n}\n\ng() {\n  b\n}\n", "a"),
+        ("a.sh", "f() {\n  |\n\necho x\n", "a\n}\n\ng() {\n  b\n}\n\nh() {\n  c\n}\nd\n", "a\n}"),
         ("a.lua", "function f()\n  |\nend\nprint(1)\n", "a()\nend\nfunction g()\n", "a()"),
         ("a.html", "<div>\n  |\n</div>\n", "<p>x</p>\n</div>\n<div>\n", "<p>x</p>"),
         ("a.py", "def f():\n    |\n\n\ndef g():\n    pass\n", "return 1\n\n\ndef h():\n    pass\n", "return 1"),
