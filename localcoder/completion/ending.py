@@ -261,11 +261,10 @@ class Ending:
         nesting = self._block.nesting(fit, start)
         for closing in nesting.closed:
             # What stands behind the cursor in its line keeps the new line that was begun for it.
-            cut = before_line if closing.offset == first and start and not self._rest else closing.offset
+            is_own_line = start > 0 and closing.offset == first
+            cut = before_line if is_own_line and not self._rest else closing.offset
             if self._is_better(cut, end) and (self._surroundings.is_closed or not self._surroundings.flaws):
-                return self._stop_or_wait(
-                    "bracket", cut, wait=bool(self._rest) and not (start and closing.offset == first)
-                )
+                return self._stop_or_wait("bracket", cut, wait=bool(self._rest) and not is_own_line)
             self._block.closed(closing)
         if start and self._mode == "block":
             verdict = self._block.judge(line, nesting.depth, after_blank=self._is_after_blank(start))

@@ -120,6 +120,8 @@ def test_a_model_that_says_what_is_missing_and_ends_is_shown_whole(name: str, co
         ("a.rb", "def f\n  |\nend\n\ndef g\nend\n", "a\nend\n\ndef h\n", "a"),
         ("a.rb", "def f\n  |\n\ndef g\nend\n", "a\nend\n\ndef h\n  b\n", "a\nend"),
         ("a.sh", "for a in b; do\n  |\ndone\necho x\n", "c\ndone\necho y\n", "c"),
+        ("a.go", "func f() {|}\n", "\n\ta()\n}\n\nfunc g() {\n", "\n\ta()\n"),
+        ("a.go", "\tif a {|}\n", "\n\t\tb()\n\t}\n\tc()\n\td()\n", "\n\t\tb()\n\t"),
         ("a.sh", "f() {\n  |\n}\necho x\n", "a\n}\n\ng() {\n  b\n}\n", "a"),
         ("a.sh", "f() {\n  |\n\necho x\n", "a\n}\n\ng() {\n  b\n}\n\nh() {\n  c\n}\nd\n", "a\n}"),
         ("a.lua", "function f()\n  |\nend\nprint(1)\n", "a()\nend\nfunction g()\n", "a()"),
