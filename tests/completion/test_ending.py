@@ -100,7 +100,7 @@ def test_pairs_over_several_lines(name: str, code: str, text: str, wanted: str) 
         ("a.txt", "Dear all,\n|\n", "it's (a smiley :) and more.\n\nBye"),
         ("a.txt", "Dear all,\n|\n\nMe\n", "one more :) and (two) :("),
         ("a.md", "1) a\n|\n3) c\n", "2) b"),
-        ("Dockerfile", "RUN |\nUSER a\n", "case \"$A\" in a) b ;; esac"),
+        ("Dockerfile", "RUN |\nUSER a\n", 'case "$A" in a) b ;; esac'),
         ("a.md", "Text\n\n|\n\nMore\n", "```sh\nls\n```"),
         ("a.md", "```sh\n|\n\nMore\n", "ls\n```"),
     ],
