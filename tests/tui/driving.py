@@ -13,7 +13,7 @@ from localcoder.tui.screens.edit import EditScreen
 from localcoder.tui.start import Opened
 from tests.tui.fake_engine import FakeEngine
 
-_WAIT_S = 5.0
+_WAIT_S = 20.0
 
 
 def make_app(engine: FakeEngine, text: str = "", path: Path | None = None) -> LocalcoderApp:
