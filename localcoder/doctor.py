@@ -205,6 +205,7 @@ def _models() -> Iterator[Check]:
     from converters.inspection import inspect
     from localcoder.models import store, upkeep
     from localcoder.models.fit import fit_file
+    from localcoder.models.references import LocalModel
 
     for model in store.installed():
         again = f"localcoder models rm {model.name}, and get it again"
@@ -223,7 +224,7 @@ def _models() -> Iterator[Check]:
             todo = f"localcoder repair {model.path} NEW.gguf"
             yield Check("", "note", f"{model.name}: {problems[0].what}", todo)
         else:
-            found = fit_file(model.path)
+            found = fit_file(LocalModel(model.path))
             yield Check("", "ok", f"{model.name}: sound; {found.verdict}, {found.reason}")
     if useless := upkeep.leftovers():
         size = sum(leftover.size_bytes for leftover in useless)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from localcoder import hardware, power
-from localcoder.cli.engines import make_engine
+from localcoder.assembly import make_engine
 from localcoder.engine import local
 from localcoder.engine.api import Request
 from localcoder.engine.generate import Generator

@@ -14,14 +14,13 @@ from pathlib import Path
 import click
 
 from localcoder import settings
-from localcoder.cli.engines import make_engine
+from localcoder.assembly import make_engine, make_options
 from localcoder.cli.numbers import FiniteRange
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document, document_from_bytes, read_document
-from localcoder.completion.ending import MODES
-from localcoder.completion.layout import LAYOUTS
-from localcoder.engine.api import Lora, Sampling
-from localcoder.engine.local import LocalEngine
+from localcoder.completion.ending import MODES, Mode
+from localcoder.completion.layout import LAYOUTS, LayoutName
+from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
 
 
@@ -48,8 +47,8 @@ def command(
     col: int | None,
     marker: str | None,
     model: str | None,
-    layout: str,
-    mode: str | None,
+    layout: LayoutName,
+    mode: Mode | None,
     max_tokens: int | None,
     temperature: float | None,
     seed: int,
@@ -65,12 +64,7 @@ def command(
     """
     document = _document(where, line, col, marker)
     chosen = settings.load()
-    options = Options(
-        layout=layout,  # type: ignore[arg-type]
-        mode=mode or chosen.mode,  # type: ignore[arg-type]
-        max_tokens=max_tokens or chosen.max_tokens,
-        sampling=Sampling(temperature=chosen.temperature if temperature is None else temperature, seed=seed),
-    )
+    options = make_options(chosen, layout=layout, mode=mode, max_tokens=max_tokens, temperature=temperature, seed=seed)
     loras = [Lora.parse(each) for each in lora]
     engine = make_engine(model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force)
     completion = asyncio.run(_run(document, engine, options, stream=not as_json))
@@ -78,7 +72,7 @@ def command(
         click.echo(_as_json(completion))
 
 
-async def _run(document: Document, engine: LocalEngine, options: Options, *, stream: bool) -> Completion:
+async def _run(document: Document, engine: Engine, options: Options, *, stream: bool) -> Completion:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None

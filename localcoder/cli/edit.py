@@ -15,7 +15,7 @@ import click
 @click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 def command(file: Path | None = None, model: str | None = None, force: bool = False) -> None:
     from localcoder import settings
-    from localcoder.cli.engines import make_engine
+    from localcoder.assembly import make_engine
     from localcoder.tui.app import LocalcoderApp
     from localcoder.tui.start import begin
 

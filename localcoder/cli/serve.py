@@ -51,7 +51,7 @@ def command(
             "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
         ) from None
     from localcoder import settings
-    from localcoder.cli.engines import make_engine
+    from localcoder.assembly import make_engine
 
     chosen = settings.load()
     if idle_minutes is not None:

@@ -92,6 +92,9 @@ SIZES, ALL_ENTRIES, CHECKPOINTS = _read()
 ENTRIES = tuple(entry for entry in ALL_ENTRIES if entry.is_listed)
 """The shortlist; `ALL_ENTRIES` has every type."""
 
+DEMO = "nano"
+"""The bundled demonstration model's name."""
+
 LICENCE = (
     "StarCoder2's weights are under the BigCode OpenRAIL-M licence: free to use and to pass on, with use restrictions "
     "(its Attachment A) that go with every copy."

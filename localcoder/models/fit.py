@@ -12,6 +12,7 @@ import psutil
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import Gpu, default_threads, gpus
 from localcoder.models.catalog import ALL_ENTRIES, DEFAULT_TYPE, Entry, Size
+from localcoder.models.references import LocalModel
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
@@ -90,9 +91,9 @@ def fit(size_bytes: int, size: Size | None, free_bytes: int | None = None, devic
     return _judge(needs, free_bytes, devices)
 
 
-def fit_file(path: Path, free_bytes: int | None = None, devices: Sequence[Gpu] | None = None) -> Fit:
+def fit_file(model: LocalModel, free_bytes: int | None = None, devices: Sequence[Gpu] | None = None) -> Fit:
     """Whether this file can run here, by its header; a file that has no readable one is judged by its size."""
-    return _judge(needs_of(path), free_bytes, devices)
+    return _judge(needs_of(model.path), free_bytes, devices)
 
 
 def needs_of(path: Path) -> Needs:

@@ -1,18 +1,35 @@
-"""What a model's name can mean: one of the catalogue, or a file on the hub."""
+"""What a model's name can mean: a file here, a server, one of the catalogue, or a file on the hub."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from localcoder.errors import LocalcoderError
-from localcoder.models.catalog import ALL_ENTRIES, DEFAULT_TYPE, Entry, find
-from localcoder.models.store import DEMO
+from localcoder.models.catalog import ALL_ENTRIES, DEFAULT_TYPE, DEMO, Entry, find
 
 _HUB = re.compile(
     r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[\w./-]+))?"
 )
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A GGUF file on this machine: it has a size, and may fit into memory or not."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """A model that another program serves over HTTP."""
+
+    url: str
+
+
+Reference = LocalModel | RemoteModel
 
 
 @dataclass(frozen=True)

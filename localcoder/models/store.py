@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import records
+from localcoder.models.catalog import DEMO
+from localcoder.models.references import LocalModel, Reference, RemoteModel, parse
 
 if TYPE_CHECKING:
     from converters.progress import Progress
 
-DEMO = "nano"
-"""The bundled demonstration model's name."""
 _COPY_BYTES = 8 << 20
+
+
+def refer(model: str | None) -> Reference:
+    """What `--model` means: the URL of a server, or a file as `resolve` finds it. Raises LocalcoderError."""
+    if model is not None and model.startswith(("http://", "https://")):
+        return RemoteModel(model)
+    return LocalModel(resolve(model))
 
 
 def resolve(model: str | None) -> Path:
@@ -38,8 +45,6 @@ def resolve(model: str | None) -> Path:
         return file
     if _is_file(_place(model)):
         return _place(model)
-    from localcoder.models.references import parse
-
     source = parse(model)
     # A path of two parts looks like OWNER/REPOSITORY; what ends in .gguf was meant as a file.
     if source is not None and not (model.endswith(".gguf") and model.count("/") < 2):

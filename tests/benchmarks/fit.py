@@ -16,6 +16,7 @@ from localcoder.engine.api import Request
 from localcoder.engine.local import LocalEngine
 from localcoder.models.catalog import size_in_name
 from localcoder.models.fit import fit, fit_file
+from localcoder.models.references import LocalModel
 
 
 async def resident_bytes(path):
@@ -36,7 +37,7 @@ def main():
     parser.add_argument("models", nargs="+", type=Path)
     for path in parser.parse_args().models:
         real = asyncio.run(resident_bytes(path))
-        by_header = fit_file(path, devices=()).needs_bytes
+        by_header = fit_file(LocalModel(path), devices=()).needs_bytes
         by_size = fit(path.stat().st_size, size_in_name(path.stem), devices=()).needs_bytes
         print(
             f"{path.name}: resident {real / 1e9:.3f} GB; predicted {by_header / 1e9:.3f} ({by_header / real:.3f}), "

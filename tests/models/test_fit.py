@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from localcoder import hardware
-from localcoder.cli.engines import make_engine
+from localcoder.assembly import make_engine
 from localcoder.cli.main import cli
 from localcoder.engine.api import Request
 from localcoder.engine.mapping import release_pages
@@ -18,6 +18,7 @@ from localcoder.hardware import Gpu
 from localcoder.models import fit as fit_module
 from localcoder.models.catalog import ALL_ENTRIES, find
 from localcoder.models.fit import ALL_LAYERS, advise, fit, fit_file, needs_of
+from localcoder.models.references import LocalModel
 from localcoder.settings import Settings
 
 GPU = Gpu("RTX", 8_000_000_000, 8_000_000_000)
@@ -81,9 +82,9 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch, demo_model, t
 def test_a_file_without_a_header_is_judged_by_its_size(tmp_path):
     path = tmp_path / "broken.gguf"
     path.write_bytes(b"GGUF" + bytes(1000))
-    assert fit_file(path, 10**9, ()).verdict == "fits"
+    assert fit_file(LocalModel(path), 10**9, ()).verdict == "fits"
     with pytest.raises(LocalcoderError, match="no such file"):
-        fit_file(tmp_path / "absent.gguf")
+        fit_file(LocalModel(tmp_path / "absent.gguf"))
 
 
 def test_recommend_lists_every_type(monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from localcoder import settings
-from localcoder.cli.engines import make_engine
+from localcoder.assembly import make_engine
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.files import TextFile
