@@ -68,7 +68,7 @@ def command(
             click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
             app = make_app(engine, token=token, **hosts)
-            _when_told_to_end(app.state.completer.end)
+            _when_told_to_end(app.state.scheduler.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S
             )

@@ -20,83 +20,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcoder import __version__
-from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
+from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.completion.document import Document
-from localcoder.completion.prompt_session import PromptSession
+from localcoder.completion.scheduler import Busy, Overtaken, Scheduler
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
 from localcoder.serve import speak
 from localcoder.serve.speak import BadBody
 
 MAX_BODY_BYTES = 8 << 20
-MAX_SESSIONS = 8
-_SAME_TEXT = 0.5
-"""Likeness from which on a document is taken for a session's. What is wrongly taken for it costs time, no more."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class Completer:
-    """One engine for all clients: requests take turns, and each client's typing goes on in a session of its own."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._turn = asyncio.Lock()
-        self._is_ending = False
-        # Completions that run or wait, and what is to be read when there are none.
-        self._asked = 0
-        self._ahead: Document | None = None
-        # Least recently used first.
-        self._sessions: list[PromptSession] = []
-
-    async def run(self, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
-        self._asked += 1
-        try:
-            async with self._turn:
-                self._require_time()
-                async with aclosing(complete(document, self.engine, options, self._session(document))) as updates:
-                    async for update in updates:
-                        self._require_time()
-                        if isinstance(update, TextDelta | Completion):
-                            yield update
-        finally:
-            self._asked -= 1
-
-    async def read_ahead(self, document: Document, options: Options) -> None:
-        """Begin to read ahead when no completion runs or waits, unless something newer is to be read by then."""
-        self._ahead = document
-        while self._ahead is document:
-            async with self._turn:
-                if self._ahead is document and not self._asked:
-                    self._ahead = None
-                    await read_ahead(document, self.engine, options, self._session(document))
-
-    def end(self) -> None:
-        """Give up what runs and what waits: the server is told to end."""
-        self._is_ending = True
-
-    def _require_time(self) -> None:
-        if self._is_ending:
-            raise LocalcoderError("The server is ending.", "Start it again.")
-
-    def _session(self, document: Document) -> PromptSession:
-        """The session whose text is most like this one, if half of it is the same, or a new one."""
-        if not document.text:
-            # Nothing to know it by: llama.vim sends such requests to have `input_extra` read.
-            return PromptSession()
-        latest_first = self._sessions[::-1]
-        session = max(latest_first, key=lambda each: each.likeness(document), default=None)
-        if session is None or session.likeness(document) < _SAME_TEXT:
-            session = PromptSession(slides=True)
-        for other in self._sessions:
-            if other is not session:
-                other.another_was_asked()
-        self._sessions = [*(each for each in self._sessions if each is not session), session][-MAX_SESSIONS:]
-        return session
 
 
 def make_app(engine: Engine, *, token: str | None = None, hosts: frozenset[str] = _LOOPBACK_NAMES) -> Starlette:
     """The application. `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
-    completer = Completer(engine)
+    scheduler = Scheduler(engine)
     routes = [
         Route("/health", _health, methods=["GET"]),
         Route("/v1/health", _health, methods=["GET"]),
@@ -116,7 +54,7 @@ def make_app(engine: Engine, *, token: str | None = None, hosts: frozenset[str] 
             HTTPException: _http_error,
         },
     )
-    app.state.completer = completer
+    app.state.scheduler = scheduler
     return app
 
 
@@ -183,37 +121,37 @@ async def _body(request: HttpRequest) -> dict[str, Any]:
 
 async def _infill(request: HttpRequest) -> Response:
     document, options, stream = speak.read_infill(await _body(request))
-    completer: Completer = request.app.state.completer
+    scheduler: Scheduler = request.app.state.scheduler
     if options.max_tokens == 0:
-        await completer.read_ahead(document, options)
-        return JSONResponse(speak.infill_nothing((await completer.engine.info()).name))
+        await scheduler.read_ahead(document, options)
+        return JSONResponse(speak.infill_nothing((await scheduler.engine.info()).name))
     if stream:
-        return _events(completer.run(document, options), speak.infill_chunk, speak.infill_result)
-    completion = await _finish(request, completer, document, options)
+        return _events(scheduler.run(document, options), speak.infill_chunk, speak.infill_result)
+    completion = await _finish(request, scheduler, document, options)
     return JSONResponse({**speak.infill_result(completion), "content": completion.text})
 
 
 async def _completions(request: HttpRequest) -> Response:
     document, options, stream = speak.read_completions(await _body(request))
-    completer: Completer = request.app.state.completer
-    name = (await completer.engine.info()).name
+    scheduler: Scheduler = request.app.state.scheduler
+    name = (await scheduler.engine.info()).name
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
     if stream:
         return _events(
-            completer.run(document, options),
+            scheduler.run(document, options),
             lambda delta: {**shell, **speak.openai_chunk(delta)},
             lambda completion: {**shell, **speak.openai_last_chunk(completion)},
             end="data: [DONE]\n\n",
         )
-    completion = await _finish(request, completer, document, options)
+    completion = await _finish(request, scheduler, document, options)
     return JSONResponse({**shell, **speak.openai_result(completion)})
 
 
-async def _finish(request: HttpRequest, completer: Completer, document: Document, options: Options) -> Completion:
+async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document, options: Options) -> Completion:
     """The completion, given up as soon as the client hangs up."""
 
     async def last() -> Completion:
-        async with aclosing(completer.run(document, options)) as updates:
+        async with aclosing(scheduler.run(document, options)) as updates:
             async for update in updates:
                 if isinstance(update, Completion):
                     return update
@@ -264,7 +202,7 @@ async def _health(request: HttpRequest) -> Response:
 
 
 async def _models(request: HttpRequest) -> Response:
-    info = await request.app.state.completer.engine.info()
+    info = await request.app.state.scheduler.engine.info()
     meta = {
         "n_vocab": info.n_vocab,
         "n_ctx_train": info.n_ctx_train,
@@ -276,7 +214,7 @@ async def _models(request: HttpRequest) -> Response:
 
 
 async def _props(request: HttpRequest) -> Response:
-    info = await request.app.state.completer.engine.info()
+    info = await request.app.state.scheduler.engine.info()
     return JSONResponse(
         {
             "model_alias": info.name,
@@ -295,7 +233,7 @@ async def _props(request: HttpRequest) -> Response:
 async def _tokenize(request: HttpRequest) -> Response:
     body = await _body(request)
     content = speak.text(body, "content")
-    engine: Engine = request.app.state.completer.engine
+    engine: Engine = request.app.state.scheduler.engine
     (ids,) = await engine.tokenize([content])
     if not body.get("with_pieces"):
         return JSONResponse({"tokens": ids})
@@ -304,7 +242,7 @@ async def _tokenize(request: HttpRequest) -> Response:
 
 
 async def _detokenize(request: HttpRequest) -> Response:
-    engine: Engine = request.app.state.completer.engine
+    engine: Engine = request.app.state.scheduler.engine
     ids = speak.token_ids(await _body(request), (await engine.info()).n_vocab)
     return JSONResponse({"content": b"".join(await engine.pieces(ids)).decode("utf-8", "replace")})
 
@@ -324,7 +262,8 @@ async def _bad_body(request: HttpRequest, error: Exception) -> Response:
 
 async def _engine_trouble(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, LocalcoderError)
-    return _error(500, error.what, error.todo)
+    code = {Busy: 503, Overtaken: 409}.get(type(error), 500)
+    return _error(code, error.what, error.todo)
 
 
 async def _http_error(request: HttpRequest, error: Exception) -> Response:

@@ -300,6 +300,20 @@ def test_beyond_loopback_a_token_is_required():
         stop(process)
 
 
+def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http, url):
+    fields = {"input_prefix": BEFORE, "n_predict": 1000, "temperature": 2.0, "mode": "free", "stream": True}
+    body = json.dumps(fields).encode()
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST /infill HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket() as silent:
+        # The least that the system gives: what is sent soon has no place left.
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        silent.connect((host, int(port)))
+        silent.sendall(head.encode() + body)
+        assert silent.recv(8) == b"HTTP/1.1"
+        assert infill(http)["content"]
+
+
 def test_a_port_in_use_is_one_clear_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

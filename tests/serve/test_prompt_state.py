@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from localcoder.completion.complete import Completion, Options, complete
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.prompt_session import PromptSession
-from localcoder.serve.app import Completer
+from localcoder.completion.scheduler import Scheduler
 from tests.completion.word_engine import Prompt, WordEngine, count_tokens, read_prompt
 
 LICENCE = "".join(f"# {i}. Redistributions of the source have to keep this notice in clause {i}.\n" for i in range(9))
@@ -52,7 +52,7 @@ class Prompts(RuleBasedStateMachine):
     def open_files(self, clients, lengths, heads):
         self.loop = asyncio.new_event_loop()
         self.engine = WordEngine()
-        self.completer = Completer(self.engine)
+        self.scheduler = Scheduler(self.engine)
         self.options = Options(max_prompt_tokens=1500, max_tokens=4, with_prompt=True)
         self.extra: tuple[Snippet, ...] = ()
         self.counter = 0
@@ -167,7 +167,7 @@ class Prompts(RuleBasedStateMachine):
     @rule()
     def ring_update(self):
         document = Document("", 0, snippets=self.extra)
-        self.loop.run_until_complete(self.completer.read_ahead(document, self.options))
+        self.loop.run_until_complete(self.scheduler.read_ahead(document, self.options))
         self.loop.run_until_complete(asyncio.sleep(0))
 
     @rule(tokens=st.sampled_from([60, 200, 600, 1500]))
@@ -202,7 +202,7 @@ class Prompts(RuleBasedStateMachine):
     def prompt_of(self, document: Document, engine: WordEngine, session: PromptSession | None) -> Prompt:
         async def last() -> Completion:
             if session is None:
-                updates = self.completer.run(document, self.options)
+                updates = self.scheduler.run(document, self.options)
             else:
                 updates = complete(document, engine, self.options, session)
             found = [update async for update in updates]

@@ -7,7 +7,7 @@ import pytest
 
 from localcoder.completion.complete import Options
 from localcoder.completion.document import Document
-from localcoder.serve.app import Completer
+from localcoder.completion.scheduler import Scheduler
 from tests.completion.word_engine import WordEngine, read_prompt
 from tests.serve.test_http import events, start, stop
 
@@ -107,20 +107,20 @@ def test_deleted_lines_are_not_in_whether_or_not_the_client_slides(http):
 async def test_what_a_client_no_longer_sends_is_out_as_soon_as_somebody_else_asked():
     """They may have the same file open, elsewhere, and have deleted it."""
     engine = WordEngine()
-    completer, options = Completer(engine), Options(with_prompt=True)
+    scheduler, options = Scheduler(engine), Options(with_prompt=True)
     text, after = "".join(FUNCTIONS[:60]), "".join(FUNCTIONS[60:63])
 
     async def prefix_of(typed):
         before = "".join((text + typed).splitlines(True)[-100:])
         document = Document(before + after, len(before))
-        updates = [update async for update in completer.run(document, options)]
+        updates = [update async for update in scheduler.run(document, options)]
         return read_prompt(updates[-1].prompt).prefix, before
 
     first, _ = await prefix_of("")
     held, sent = await prefix_of("a = 1\nb = 2\n")
     assert held == first + "a = 1\nb = 2\n" != sent
     elsewhere = Document("".join(FUNCTIONS[100:110]), 80)
-    [update async for update in completer.run(elsewhere, options)]
+    [update async for update in scheduler.run(elsewhere, options)]
     held, sent = await prefix_of("a = 1\nb = 2\n")
     assert held == sent
     held, _ = await prefix_of("a = 1\nb = 2\nc = 3\n")
@@ -128,12 +128,12 @@ async def test_what_a_client_no_longer_sends_is_out_as_soon_as_somebody_else_ask
 
 
 async def test_requests_without_a_text_leave_the_sessions_alone():
-    completer, options = Completer(WordEngine()), Options(with_prompt=True, layout="anchored", max_prompt_tokens=40)
+    scheduler, options = Scheduler(WordEngine()), Options(with_prompt=True, layout="anchored", max_prompt_tokens=40)
     document = Document(BEFORE + AFTER, len(BEFORE))
     for i in range(20):
-        await completer.read_ahead(Document("", 0), options)
+        await scheduler.read_ahead(Document("", 0), options)
         typed = Document(BEFORE + "x" * i + AFTER, len(BEFORE) + i)
-        *_, completion = [update async for update in completer.run(typed, options)]
+        *_, completion = [update async for update in scheduler.run(typed, options)]
         # What was typed since the first request stands behind <fim_middle>.
         assert completion.prompt.endswith("<fim_middle>" + "x" * i)
     assert document.text

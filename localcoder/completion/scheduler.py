@@ -1,0 +1,216 @@
+"""Whose turn it is: one engine for many who ask.
+
+    waiting   keystroke 7, keystroke 9, generation 4        by urgency, then by age
+    running   keystroke 5                                   goes on to its end, unless nobody wants it any more
+    ahead     the newest text to be read ahead              has its turn when nobody runs or waits
+
+What a completion gives goes into a queue of its own, as long as the completion at most: whoever reads slowly, or not at
+all, holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Hashable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
+from localcoder.completion.document import Document
+from localcoder.completion.prompt_session import PromptSession
+from localcoder.engine.api import Engine
+from localcoder.errors import LocalcoderError
+
+QUEUE_LIMIT = 64
+"""Requests that may wait. Chosen: more than the editors of one person ask at once, few enough to answer in minutes."""
+MAX_SESSIONS = 8
+"""Texts that are gone on with. Chosen: the files that one person edits by turns; each costs a copy of its text."""
+LONG_TOKENS = 256
+"""From more tokens on a request is a long generation. Twice the 128 that llama.vim and llama.vscode ask for."""
+_SAME_TEXT = 0.5
+"""Likeness from which on a document is taken for a session's. What is wrongly taken for it costs time, no more."""
+
+
+class Urgency(IntEnum):
+    """What goes first; reading ahead comes after both."""
+
+    KEYSTROKE = 0
+    """Somebody waits for it with a finger on a key."""
+    GENERATION = 1
+    """A long text, or one for a program: evaluation, say."""
+
+    @classmethod
+    def of(cls, options: Options) -> Urgency:
+        """What a request of somebody unknown is, by how much it asks for."""
+        return cls.KEYSTROKE if options.max_tokens * options.alternatives <= LONG_TOKENS else cls.GENERATION
+
+
+class Overtaken(LocalcoderError):
+    """The same client has asked for something newer."""
+
+    def __init__(self) -> None:
+        super().__init__("A newer request of the same client took its place.", "Use the answer to that one.")
+
+
+class Busy(LocalcoderError):
+    """Too many requests wait."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{QUEUE_LIMIT} requests are waiting already.", "Try again later.")
+
+
+@dataclass(eq=False)
+class _Job:
+    """`events`: what it gives; an error is the last of them, as the completion is. Of a read ahead, only None."""
+
+    document: Document
+    options: Options
+    client: Hashable | None = None
+    urgency: Urgency = Urgency.KEYSTROKE
+    events: asyncio.Queue[TextDelta | Completion | Exception | None] = field(default_factory=asyncio.Queue)
+    is_wanted: bool = True
+
+
+class Scheduler:
+    """Gives the engine to one request after the other; each text is gone on with in a session of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._waiting: list[_Job] = []
+        """Oldest first."""
+        self._ahead: _Job | None = None
+        self._running: _Job | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
+        self._sessions: list[PromptSession] = []
+        """Least recently used first."""
+
+    async def run(
+        self, document: Document, options: Options, *, client: Hashable | None = None, urgency: Urgency | None = None
+    ) -> AsyncGenerator[TextDelta | Completion, None]:
+        """Text as it becomes certain, and the Completion at the end. Closing the iterator cancels the request.
+
+        An earlier request of the same `client` ends with Overtaken; None is a client of its own each time. `urgency`
+        None: by the options. A keystroke does not interrupt a generation that runs: what that has given stands.
+        Raises LocalcoderError: what the engine raises, Overtaken, and Busy.
+        """
+        job = _Job(document, options, client, Urgency.of(options) if urgency is None else urgency)
+        self._enter(job)
+        try:
+            while True:
+                event = await job.events.get()
+                if isinstance(event, Exception):
+                    raise event
+                assert event is not None
+                yield event
+                if isinstance(event, Completion):
+                    return
+        finally:
+            self._leave(job)
+
+    async def read_ahead(self, document: Document, options: Options) -> None:
+        """Begin to read ahead when no completion runs or waits, unless something newer is to be read by then.
+
+        Raises LocalcoderError when the engine cannot serve it.
+        """
+        if self._is_ending:
+            raise _ending()
+        if self._ahead is not None:
+            self._ahead.events.put_nowait(None)
+        job = self._ahead = _Job(document, options)
+        self._start_next()
+        try:
+            if (event := await job.events.get()) is not None:
+                assert isinstance(event, Exception)
+                raise event
+        finally:
+            self._leave(job)
+
+    def end(self) -> None:
+        """Give up what runs and what waits: the program is told to end."""
+        self._is_ending = True
+        for job in (self._running, self._ahead, *self._waiting):
+            if job is not None:
+                job.events.put_nowait(_ending())
+                self._leave(job)
+
+    def _enter(self, job: _Job) -> None:
+        if self._is_ending:
+            raise _ending()
+        present = [each for each in (self._running, *self._waiting) if each is not None]
+        older = [each for each in present if each.client == job.client] if job.client is not None else []
+        for each in older:
+            each.events.put_nowait(Overtaken())
+            self._leave(each)
+        # Whoever had a place keeps it.
+        if not older and len(self._waiting) >= QUEUE_LIMIT:
+            raise Busy
+        self._waiting.append(job)
+        self._start_next()
+
+    def _leave(self, job: _Job) -> None:
+        """Nobody wants this one any more; it may have come to its end."""
+        if not job.is_wanted:
+            return
+        job.is_wanted = False
+        if job is self._running and self._task is not None:
+            self._task.cancel()
+        elif job is self._ahead:
+            self._ahead = None
+        elif job in self._waiting:
+            self._waiting.remove(job)
+
+    def _start_next(self) -> None:
+        if self._task is not None:
+            return
+        if self._waiting:
+            # The oldest of the most urgent ones.
+            job = min(self._waiting, key=lambda each: each.urgency)
+            self._waiting.remove(job)
+            work = self._complete(job)
+        elif self._ahead is not None:
+            job, self._ahead = self._ahead, None
+            work = self._read_ahead(job)
+        else:
+            return
+        self._running = job
+        self._task = asyncio.create_task(work)
+        self._task.add_done_callback(lambda task: self._ended(job, task))
+
+    def _ended(self, job: _Job, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            job.events.put_nowait(error)
+        self._task = self._running = None
+        self._start_next()
+
+    async def _complete(self, job: _Job) -> None:
+        session = self._session(job.document)
+        async with aclosing(complete(job.document, self.engine, job.options, session)) as updates:
+            async for update in updates:
+                if isinstance(update, TextDelta | Completion):
+                    job.events.put_nowait(update)
+
+    async def _read_ahead(self, job: _Job) -> None:
+        await read_ahead(job.document, self.engine, job.options, self._session(job.document))
+        job.events.put_nowait(None)
+
+    def _session(self, document: Document) -> PromptSession:
+        """The session whose text is most like this one, if half of it is the same, or a new one."""
+        if not document.text:
+            # Nothing to know it by: llama.vim sends such requests to have `input_extra` read.
+            return PromptSession()
+        latest_first = self._sessions[::-1]
+        session = max(latest_first, key=lambda each: each.likeness(document), default=None)
+        if session is None or session.likeness(document) < _SAME_TEXT:
+            session = PromptSession(slides=True)
+        for other in self._sessions:
+            if other is not session:
+                other.another_was_asked()
+        self._sessions = [*(each for each in self._sessions if each is not session), session][-MAX_SESSIONS:]
+        return session
+
+
+def _ending() -> LocalcoderError:
+    return LocalcoderError("The server is ending.", "Start it again.")
