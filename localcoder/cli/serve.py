@@ -51,7 +51,7 @@ def command(
             "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
         ) from None
     from localcoder import settings
-    from localcoder.assembly import make_engine
+    from localcoder.assembly import make_engine, make_options
 
     chosen = settings.load()
     if idle_minutes is not None:
@@ -67,7 +67,7 @@ def command(
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
-            app = make_app(engine, token=token, **hosts)
+            app = make_app(engine, usual=make_options(chosen), token=token, **hosts)
             _when_told_to_end(app.state.scheduler.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S

@@ -32,8 +32,16 @@ MAX_BODY_BYTES = 8 << 20
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def make_app(engine: Engine, *, token: str | None = None, hosts: frozenset[str] = _LOOPBACK_NAMES) -> Starlette:
-    """The application. `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
+def make_app(
+    engine: Engine,
+    *,
+    usual: Options | None = None,
+    token: str | None = None,
+    hosts: frozenset[str] = _LOOPBACK_NAMES,
+) -> Starlette:
+    """The application. `usual`: what `/infill` takes for what a body leaves out; OpenAI's protocol has its own values.
+
+    `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
     scheduler = Scheduler(engine)
     routes = [
         Route("/health", _health, methods=["GET"]),
@@ -55,6 +63,7 @@ def make_app(engine: Engine, *, token: str | None = None, hosts: frozenset[str] 
         },
     )
     app.state.scheduler = scheduler
+    app.state.usual = usual or Options()
     return app
 
 
@@ -120,7 +129,7 @@ async def _body(request: HttpRequest) -> dict[str, Any]:
 
 
 async def _infill(request: HttpRequest) -> Response:
-    document, options, stream = speak.read_infill(await _body(request))
+    document, options, stream = speak.read_infill(await _body(request), request.app.state.usual)
     scheduler: Scheduler = request.app.state.scheduler
     if options.max_tokens == 0:
         await scheduler.read_ahead(document, options)
@@ -221,7 +230,7 @@ async def _props(request: HttpRequest) -> Response:
             "model_path": info.path,
             "total_slots": 1,
             "build_info": f"localcoder {__version__}",
-            "default_generation_settings": {"n_ctx": info.n_ctx_train, "n_predict": Options.max_tokens},
+            "default_generation_settings": {"n_ctx": info.n_ctx_train, "n_predict": request.app.state.usual.max_tokens},
             "architecture": info.architecture,
             "type": info.type_name,
             "sliding_window": info.window,

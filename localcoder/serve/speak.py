@@ -28,16 +28,17 @@ class BadBody(Exception):
     """A field is missing or wrong; the message is one line for the client."""
 
 
-def read_infill(body: dict[str, Any]) -> tuple[Document, Options, bool]:
+def read_infill(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
     """The document, the options and whether to stream, of a request to `/infill`. Raises BadBody.
 
     As in llama-server, `prompt` is what was typed between prefix and middle. Two fields are localcoder's own:
     `mode` (line, block, free) and `layout` (psm, spm); `first_token_budget_ms` 0 reads the whole prompt first.
+    What the body leaves out is as in `usual`.
     """
     before = text(body, "input_prefix", "") + text(body, "prompt", "")
     document = Document(before + text(body, "input_suffix", ""), len(before), snippets=_snippets(body))
     sampling = Sampling(
-        temperature=_number(body, "temperature", 0.0, 0, 100),
+        temperature=_number(body, "temperature", usual.sampling.temperature, 0, 100),
         top_k=int(_number(body, "top_k", 0, 0, 1 << 20)),
         top_p=_number(body, "top_p", 1.0, 0, 1),
         min_p=_number(body, "min_p", 0.0, 0, 1),
@@ -45,12 +46,12 @@ def read_infill(body: dict[str, Any]) -> tuple[Document, Options, bool]:
         repeat_last_n=int(_number(body, "repeat_last_n", 64, 0, 1 << 16)),
         seed=_seed(body),
     )
-    predict = int(_number(body, "n_predict", Options.max_tokens, -2, 1 << 20))
+    predict = int(_number(body, "n_predict", usual.max_tokens, -2, 1 << 20))
     time_ms = _number(body, "t_max_predict_ms", 0, 0, 1e9)
     options = Options(
-        layout=cast(LayoutName, _choice(body, "layout", LAYOUTS, Options.layout)),
-        mode=cast(Mode, _choice(body, "mode", MODES, Options.mode)),
-        max_tokens=min(predict, MAX_TOKENS) if predict >= 0 else Options.max_tokens,
+        layout=cast(LayoutName, _choice(body, "layout", LAYOUTS, usual.layout)),
+        mode=cast(Mode, _choice(body, "mode", MODES, usual.mode)),
+        max_tokens=min(predict, MAX_TOKENS) if predict >= 0 else usual.max_tokens,
         sampling=sampling,
         first_token_s=_first_token_s(body),
         time_budget_s=time_ms / 1000 if time_ms else None,

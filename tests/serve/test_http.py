@@ -314,6 +314,18 @@ def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http, url):
         assert infill(http)["content"]
 
 
+def test_what_a_body_leaves_out_is_as_in_the_settings():
+    process, url = start(env={**os.environ, "LOCALCODER_MAX_TOKENS": "3", "LOCALCODER_MODE": "free"})
+    try:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            body = {"input_prefix": BEFORE, "input_suffix": AFTER}
+            assert client.post("/infill", json=body).json()["tokens_predicted"] == 3
+            assert client.post("/infill", json={**body, "n_predict": 1}).json()["tokens_predicted"] == 1
+            assert client.get("/props").json()["default_generation_settings"]["n_predict"] == 3
+    finally:
+        assert "Traceback" not in stop(process)
+
+
 def test_a_port_in_use_is_one_clear_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
