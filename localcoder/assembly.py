@@ -13,7 +13,7 @@ from localcoder.completion.ending import Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.engine.api import Engine, Lora, Sampling
 from localcoder.errors import LocalcoderError
-from localcoder.models.fit import does_not_fit, fit_file
+from localcoder.models.memory_fit import does_not_fit, fit_file
 from localcoder.models.references import Reference, RemoteModel
 from localcoder.models.store import refer
 from localcoder.paths import snapshots_dir

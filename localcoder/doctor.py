@@ -142,7 +142,7 @@ def gpus_present(root: Path = Path("/")) -> list[tuple[str, str]]:
 
 
 def _memory() -> Iterator[Check]:
-    from localcoder.models.fit import advise, available_bytes, gigabytes
+    from localcoder.models.memory_fit import advise, available_bytes, gigabytes
 
     free, advice = available_bytes(), advise()
     if advice.entry is None:
@@ -203,8 +203,8 @@ def _clipboard() -> Check:
 
 def _models() -> Iterator[Check]:
     from converters.inspection import inspect
-    from localcoder.models import store, upkeep
-    from localcoder.models.fit import fit_file
+    from localcoder.models import maintenance, store
+    from localcoder.models.memory_fit import fit_file
     from localcoder.models.references import LocalModel
 
     for model in store.installed():
@@ -226,7 +226,7 @@ def _models() -> Iterator[Check]:
         else:
             found = fit_file(LocalModel(model.path))
             yield Check("", "ok", f"{model.name}: sound; {found.verdict}, {found.reason}")
-    if useless := upkeep.leftovers():
+    if useless := maintenance.leftovers():
         size = sum(leftover.size_bytes for leftover in useless)
         yield Check("", "note", f"{len(useless)} files of no use, {size / 1e9:.1f} GB", "localcoder models prune")
 

@@ -73,11 +73,11 @@ def agree(accept_licence: bool) -> None:
 
 
 def _print(path: Path, as_json: bool) -> None:
-    from localcoder.models import records
+    from localcoder.models import provenance
 
     if not as_json:
         click.echo(f"{path.stem}  {path}")
         return
-    record = records.of(path)
+    record = provenance.of(path)
     facts = {"name": path.stem, "path": str(path), "size_bytes": path.stat().st_size}
     click.echo(json.dumps({**facts, **record.__dict__}, indent=1))

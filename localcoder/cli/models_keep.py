@@ -38,7 +38,7 @@ def rm_command(models: tuple[str, ...], as_json: bool) -> None:
 def verify_command(models: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare models with their checksums: all that are here, or those named. Ends with 1 if one is damaged."""
     from localcoder.models import store
-    from localcoder.models.upkeep import verify
+    from localcoder.models.maintenance import verify
 
     found = [store.find(model) for model in models] if models else store.installed()
     results = []
@@ -59,8 +59,8 @@ def verify_command(models: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def prune_command(dry_run: bool, keep_parts: bool, as_json: bool) -> None:
     """Delete interrupted pulls, half-written files and links to nothing. What a running localcoder uses stays."""
-    from localcoder.models.fit import gigabytes
-    from localcoder.models.upkeep import delete, leftovers
+    from localcoder.models.maintenance import delete, leftovers
+    from localcoder.models.memory_fit import gigabytes
 
     gone = []
     for leftover in leftovers(parts=not keep_parts):

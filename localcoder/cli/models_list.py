@@ -20,8 +20,8 @@ def command(every: bool, as_json: bool) -> None:
 
 def print_list(*, every: bool, as_json: bool) -> None:
     """Print the list; `every`: with the whole catalogue."""
-    from localcoder.models.fit import gigabytes
     from localcoder.models.listing import listing
+    from localcoder.models.memory_fit import gigabytes
 
     lines = listing(every=every)
     if as_json:
@@ -54,8 +54,8 @@ def show_command(model: str, as_json: bool) -> None:
 def _facts(name: str) -> dict[str, Any]:
     from localcoder import paths
     from localcoder.errors import LocalcoderError
-    from localcoder.models import catalog, records, store
-    from localcoder.models.fit import fit
+    from localcoder.models import catalog, provenance, store
+    from localcoder.models.memory_fit import fit
 
     try:
         model = store.find(name)
@@ -78,9 +78,9 @@ def _facts(name: str) -> dict[str, Any]:
         }
     from converters.inspection import inspect
 
-    record = records.Record()
+    record = provenance.Record()
     if model.path.parent == paths.models_dir():
-        record = records.of(model.path)
+        record = provenance.of(model.path)
     header = inspect(model.path, data=False)
     while True:
         try:
@@ -98,7 +98,7 @@ def _facts(name: str) -> dict[str, Any]:
         "repository": record.repository,
         "commit": record.commit,
         "file": record.file,
-        "sha256": record.sha256 or records.sidecar_digest(model.path),
+        "sha256": record.sha256 or provenance.sidecar_digest(model.path),
         "licence": "apache-2.0" if model.is_bundled else record.licence,
         "fits": f"{found.verdict}: {found.reason}",
         **{key: value for key, value in inspection.summary.items() if key not in ("name", "path", "licence")},

@@ -14,7 +14,7 @@ def command(as_json: bool) -> None:
     """Say which model suits this machine, and what every size and type would need."""
     from localcoder.hardware import gpus
     from localcoder.models.catalog import ALL_ENTRIES
-    from localcoder.models.fit import ALL_LAYERS, advise, available_bytes, fit, gigabytes
+    from localcoder.models.memory_fit import ALL_LAYERS, advise, available_bytes, fit, gigabytes
 
     free, devices = available_bytes(), gpus()
     advice = advise(free, devices)

@@ -24,7 +24,7 @@ from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
 from localcoder.errors import LocalcoderError
-from localcoder.models import records
+from localcoder.models import provenance
 from localcoder.models.licence import OPENRAIL, TERMS, is_starcoder
 from localcoder.models.store import Installed
 
@@ -49,7 +49,7 @@ class Manifest:
 
     file: str
     size_bytes: int
-    record: records.Record
+    record: provenance.Record
 
 
 def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
@@ -59,10 +59,10 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
         target = target / f"{model.name}.bundle.zip"
     if os.path.lexists(target) and target.exists() and target.samefile(model.path):
         raise LocalcoderError(f"{target} is the model itself.", "Give another file.", exit_code=2)
-    record = records.of(model.path)
+    record = provenance.of(model.path)
     if model.path.parent != paths.models_dir():
         licence = "apache-2.0" if model.is_bundled else OPENRAIL if is_starcoder(model.path.name) else ""
-        record = records.Record(sha256=records.sidecar_digest(model.path), licence=licence)
+        record = provenance.Record(sha256=provenance.sidecar_digest(model.path), licence=licence)
     beside = target.with_name(f".{target.name}.partial")
     try:
         size = model.path.stat().st_size
@@ -102,7 +102,7 @@ def install(source: Path) -> Generator[Progress, None, Installed]:
         manifest = _manifest(bundle, source)
         target = paths.models_dir() / manifest.file
         beside = target.with_name(f".{target.name}.partial")
-        with records.hold(target.parent, target.name):
+        with provenance.hold(target.parent, target.name):
             if os.path.lexists(target):
                 raise LocalcoderError(f"There is a model {target.stem} already.", "Remove that one first.", exit_code=2)
             try:
@@ -122,7 +122,7 @@ def install(source: Path) -> Generator[Progress, None, Installed]:
             finally:
                 with contextlib.suppress(OSError):
                     beside.unlink(missing_ok=True)
-            records.put(target.parent, target.name, manifest.record)
+            provenance.put(target.parent, target.name, manifest.record)
     return Installed(target.stem, target, manifest.size_bytes)
 
 
@@ -151,8 +151,8 @@ def _manifest(bundle: zipfile.ZipFile, source: Path) -> Manifest:
         if bundle.getinfo(_MANIFEST).file_size > _MANIFEST_LIMIT_BYTES:
             raise ValueError
         data = json.loads(bundle.read(_MANIFEST))
-        fields = [field.name for field in dataclasses.fields(records.Record)]
-        record = records.Record(**{name: str(data["record"].get(name, "")) for name in fields})
+        fields = [field.name for field in dataclasses.fields(provenance.Record)]
+        record = provenance.Record(**{name: str(data["record"].get(name, "")) for name in fields})
         manifest = Manifest(str(data["file"]), int(data["size_bytes"]), record)
         # The name becomes a path here: it must not lead out of the models directory, nor hide in it.
         is_sound = re.fullmatch(r"\w[\w.+ -]*\.gguf", manifest.file) and len(record.sha256) == 64
@@ -182,7 +182,7 @@ def _write_text(bundle: zipfile.ZipFile, name: str, text: str) -> None:
     bundle.writestr(zipfile.ZipInfo(name, _EPOCH), text)
 
 
-def _licence_text(record: records.Record) -> str:
+def _licence_text(record: provenance.Record) -> str:
     origin = f"From https://huggingface.co/{record.repository}, commit {record.commit or 'unknown'}, {record.file}.\n\n"
     terms = (
         TERMS if record.licence == OPENRAIL else f"Licence: {record.licence or 'unknown; ask where it came from'}.\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcoder import paths
-from localcoder.models import records, store
+from localcoder.models import provenance, store
 from localcoder.models.catalog import (
     ALL_ENTRIES,
     CHECKPOINTS,
@@ -17,7 +17,7 @@ from localcoder.models.catalog import (
     size_in_name,
     type_in_name,
 )
-from localcoder.models.fit import available_bytes, fit
+from localcoder.models.memory_fit import available_bytes, fit
 from localcoder.models.pull import part_of, read_state
 from localcoder.models.store import Installed
 
@@ -45,7 +45,7 @@ def listing(*, every: bool = False) -> list[Listed]:
     """What is here comes first. `every`: the whole catalogue and the checkpoints, not the shortlist alone."""
     free = available_bytes()
     here = store.installed()
-    known = records.read(paths.models_dir())
+    known = provenance.read(paths.models_dir())
     taken = {model.path.name for model in here}
     pulled = {(known[name].repository, known[name].file) for name in taken & known.keys()}
     wanted = [
@@ -64,8 +64,8 @@ def listing(*, every: bool = False) -> list[Listed]:
     return lines
 
 
-def _here(model: Installed, known: dict[str, records.Record], free: int) -> Listed:
-    record = records.Record() if model.is_bundled else known.get(model.path.name, records.Record())
+def _here(model: Installed, known: dict[str, provenance.Record], free: int) -> Listed:
+    record = provenance.Record() if model.is_bundled else known.get(model.path.name, provenance.Record())
     found = fit(model.size_bytes, size_in_name(model.name), free)
     alias = next((e.name for e in ALL_ENTRIES if (e.repository, e.file) == (record.repository, record.file)), None)
     return Listed(
@@ -88,7 +88,7 @@ def _to_pull(entry: Entry, free: int) -> Listed:
 
 def _half(shown: set[str], free: int) -> Iterator[Listed]:
     """Interrupted pulls of what the list does not show otherwise."""
-    for part in records.models_in(paths.models_dir(), "*.gguf.part"):
+    for part in provenance.models_in(paths.models_dir(), "*.gguf.part"):
         name = part.name.removesuffix(".part")
         state = read_state(part)
         if state and name not in shown:

@@ -19,7 +19,7 @@ from converters.progress import Progress
 from converters.remote import RemoteFile, RemoteRepository, digest_of, download
 from localcoder import paths
 from localcoder.errors import LocalcoderError
-from localcoder.models import records
+from localcoder.models import provenance
 from localcoder.models.catalog import Entry
 from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision, Stopped
 from localcoder.models.licence import OPENRAIL, is_starcoder
@@ -71,7 +71,7 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
     target = paths.models_dir() / source.local_name
     if is_here(source):
         return target
-    with records.hold(target.parent, target.name), _readable_disk_errors(target):
+    with provenance.hold(target.parent, target.name), _readable_disk_errors(target):
         # Another process may have fetched it while this one waited.
         if is_here(source):
             return target
@@ -90,9 +90,9 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
             _discard(part)
             raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")
         licence = OPENRAIL if is_starcoder(repository.name) or is_starcoder(file.name) else ""
-        record = records.Record(repository.name, repository.commit, file.name, digest, licence)
+        record = provenance.Record(repository.name, repository.commit, file.name, digest, licence)
         # Before the file has its name: what is there under it was checked, whenever this process is killed.
-        records.put(target.parent, target.name, record)
+        provenance.put(target.parent, target.name, record)
         _finish(part, target)
     return target
 
@@ -102,7 +102,7 @@ def is_here(source: Source) -> bool:
     target = paths.models_dir() / source.local_name
     if not target.is_file():
         return False
-    record = records.of(target)
+    record = provenance.of(target)
     other = record.repository and (record.repository, record.file) != (source.repository, source.file)
     if other or (source.revision and record.commit and record.commit != source.revision):
         origin = f"{record.repository}@{record.commit[:8]}".rstrip("@")

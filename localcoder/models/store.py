@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
-from localcoder.models import records
+from localcoder.models import provenance
 from localcoder.models.catalog import DEMO
 from localcoder.models.references import LocalModel, Reference, RemoteModel, parse
 
@@ -57,19 +57,19 @@ def resolve(model: str | None) -> Path:
         raise LocalcoderError(f"There is no model file {model}.", "Check the path given to --model.", exit_code=2)
     if _is_file(file):
         return file
-    known = ", ".join([DEMO, *(file.stem for file in records.models_in(paths.models_dir()))][:20])
+    known = ", ".join([DEMO, *(file.stem for file in provenance.models_in(paths.models_dir()))][:20])
     raise LocalcoderError(f"There is no model named {model!r}.", f"Known: {known}; or give a path.", exit_code=2)
 
 
 def _pulled(repository: str, file: str) -> Path | None:
     folder = paths.models_dir()
-    known = records.read(folder)
+    known = provenance.read(folder)
     for name, record in known.items():
         if record.repository == repository and file in ("", record.file) and _is_file(folder / name):
             return folder / name
     # The index may be lost, and the catalogue's file be there under its own name.
     candidate = folder / file.rsplit("/", 1)[-1]
-    is_anothers = known.get(candidate.name, records.Record()).repository != ""
+    is_anothers = known.get(candidate.name, provenance.Record()).repository != ""
     return candidate if file and _is_file(candidate) and not is_anothers else None
 
 
@@ -95,7 +95,7 @@ def installed() -> list[Installed]:
     found = []
     if paths.bundled_model().is_file():
         found.append(Installed(DEMO, paths.bundled_model(), paths.bundled_model().stat().st_size, is_bundled=True))
-    for path in records.models_in(paths.models_dir()):
+    for path in provenance.models_in(paths.models_dir()):
         # A file may go, or a network disk fail, between the listing and the look.
         with contextlib.suppress(OSError):
             if path.is_file():
@@ -141,7 +141,7 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
     _require_gguf(path)
     target = _place(name or path.stem)
     beside = target.with_name(f".{target.name}.partial")
-    with records.hold(target.parent, target.name):
+    with provenance.hold(target.parent, target.name):
         if os.path.lexists(target):
             raise _taken(target)
         try:
@@ -164,7 +164,7 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
             with contextlib.suppress(OSError):
                 beside.unlink(missing_ok=True)
         licence = OPENRAIL if is_starcoder(path.name) else ""
-        records.put(target.parent, target.name, records.Record(sha256=digest.hexdigest(), licence=licence))
+        provenance.put(target.parent, target.name, provenance.Record(sha256=digest.hexdigest(), licence=licence))
     return Installed(target.stem, target, total)
 
 
@@ -180,7 +180,7 @@ def remove(model: Installed) -> None:
         model.path.unlink(missing_ok=True)
     except OSError as error:
         raise LocalcoderError(f"{model.path} cannot be deleted: {error.strerror}.", "Check its permissions.") from None
-    records.put(paths.models_dir(), model.path.name, None)
+    provenance.put(paths.models_dir(), model.path.name, None)
 
 
 def _place(name: str) -> Path:

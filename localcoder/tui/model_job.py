@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import Entry
-from localcoder.models.fit import gigabytes
+from localcoder.models.memory_fit import gigabytes
 from localcoder.paths import models_dir
 from localcoder.tui.status import bar
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import ENTRIES
-from localcoder.models.fit import available_bytes, fit, gigabytes
+from localcoder.models.memory_fit import available_bytes, fit, gigabytes
 from localcoder.paths import assets_dir
 from localcoder.tui import session
 from localcoder.tui.files import TextFile, read_text_file

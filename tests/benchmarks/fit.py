@@ -15,7 +15,7 @@ import psutil
 from localcoder.engine.api import Request
 from localcoder.engine.local import LocalEngine
 from localcoder.models.catalog import size_in_name
-from localcoder.models.fit import fit, fit_file
+from localcoder.models.memory_fit import fit, fit_file
 from localcoder.models.references import LocalModel
 
 

@@ -15,9 +15,9 @@ from localcoder.engine.api import Request
 from localcoder.engine.mapping import release_pages
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import Gpu
-from localcoder.models import fit as fit_module
+from localcoder.models import memory_fit as fit_module
 from localcoder.models.catalog import ALL_ENTRIES, find
-from localcoder.models.fit import ALL_LAYERS, advise, fit, fit_file, needs_of
+from localcoder.models.memory_fit import ALL_LAYERS, advise, fit, fit_file, needs_of
 from localcoder.models.references import LocalModel
 from localcoder.settings import Settings
 
@@ -88,7 +88,7 @@ def test_a_file_without_a_header_is_judged_by_its_size(tmp_path):
 
 
 def test_recommend_lists_every_type(monkeypatch):
-    monkeypatch.setattr("localcoder.models.fit.available_bytes", lambda: 3_000_000_000)
+    monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 3_000_000_000)
     answer = json.loads(CliRunner().invoke(cli, ["models", "recommend", "--json"]).output)
     assert answer["recommended"] == "starcoder2:3b" and answer["reason"]
     assert [model["name"] for model in answer["models"]] == [entry.name for entry in ALL_ENTRIES]

@@ -22,7 +22,7 @@ from localcoder import paths
 from localcoder.engine.api import Request, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
-from localcoder.models import bundle, licence, records, store, upkeep
+from localcoder.models import bundle, licence, maintenance, provenance, store
 from localcoder.models.catalog import ALL_ENTRIES, CHECKPOINTS, find
 from localcoder.models.listing import listing
 from localcoder.models.references import parse, source_of
@@ -71,7 +71,7 @@ def test_a_pulled_file_is_found_by_every_name_it_has(folder: Path) -> None:
     file = folder / "mine.gguf"
     file.write_bytes(b"GGUF")
     entry = ALL_ENTRIES[0]
-    records.put(folder, file.name, records.Record(entry.repository, "c" * 40, entry.file, "a" * 64))
+    provenance.put(folder, file.name, provenance.Record(entry.repository, "c" * 40, entry.file, "a" * 64))
     for name in ("starcoder2:3b", "mine", "mine.gguf", entry.repository, f"{entry.repository}/{entry.file}", str(file)):
         assert store.resolve(name) == file
     assert [item.alias for item in listing() if item.path == str(file)] == ["starcoder2:3b"]
@@ -86,9 +86,9 @@ def test_a_corrupt_index_is_rebuilt_from_the_files(broken: bytes, folder: Path) 
     (folder / entry.local_name).write_bytes(b"GGUF")
     (folder / f"{entry.local_name}.sha256").write_text(f"{entry.sha256}  {entry.local_name}\n")
     (folder / "index.json").write_bytes(broken)
-    assert records.read(folder)[entry.local_name].repository == entry.repository
+    assert provenance.read(folder)[entry.local_name].repository == entry.repository
     assert store.resolve(entry.name) == folder / entry.local_name
-    records.put(folder, "other.gguf", records.Record(sha256="b" * 64))
+    provenance.put(folder, "other.gguf", provenance.Record(sha256="b" * 64))
     saved = json.loads((folder / "index.json").read_text())["models"]
     assert saved[entry.local_name]["sha256"] == entry.sha256
     assert set(saved) == {entry.local_name, "other.gguf"}
@@ -97,14 +97,14 @@ def test_a_corrupt_index_is_rebuilt_from_the_files(broken: bytes, folder: Path) 
 def test_many_write_the_index_at_once(folder: Path) -> None:
     def work(number: int) -> None:
         for step in range(5):
-            records.put(folder, f"{number}-{step}.gguf", records.Record(commit=str(number)))
+            provenance.put(folder, f"{number}-{step}.gguf", provenance.Record(commit=str(number)))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(records.read(folder)) == 20
+    assert len(provenance.read(folder)) == 20
 
 
 def test_loops_of_links(folder: Path) -> None:
@@ -113,13 +113,13 @@ def test_loops_of_links(folder: Path) -> None:
     (folder / "self").symlink_to(folder)
     (folder / "good.gguf").write_bytes(b"GGUF")
     assert [model.name for model in store.installed()] == ["nano", "good"]
-    assert {item.path.name for item in upkeep.leftovers()} == {"a.gguf", "b.gguf"}
+    assert {item.path.name for item in maintenance.leftovers()} == {"a.gguf", "b.gguf"}
     for name in ("a", str(folder / "self" / "self" / "a.gguf"), "x" * 5000):
         with pytest.raises(LocalcoderError):
             store.resolve(name)
     with pytest.raises(LocalcoderError, match="cannot be read"):
         store.add(folder / "a.gguf")
-    assert all(upkeep.delete(item) for item in upkeep.leftovers())
+    assert all(maintenance.delete(item) for item in maintenance.leftovers())
     assert [path.name for path in folder.glob("*.gguf")] == ["good.gguf"]
 
 
@@ -141,8 +141,8 @@ def test_a_thousand_models(folder: Path) -> None:
         (folder / f"m{number:04}-Q4_K_M.gguf").write_bytes(b"GGUF")
         (folder / f"m{number:04}-Q4_K_M.gguf.sha256").write_text(f"{number:064x}  x\n")
     begun = time.monotonic()
-    records.put(folder, "m0000-Q4_K_M.gguf", records.Record(sha256="0" * 64))
-    assert len(records.read(folder)) == 1000
+    provenance.put(folder, "m0000-Q4_K_M.gguf", provenance.Record(sha256="0" * 64))
+    assert len(provenance.read(folder)) == 1000
     assert len([item for item in listing() if item.where == "here"]) == 1000
     store.remove(store.find("m0500-Q4_K_M"))
     assert time.monotonic() - begun < 3
@@ -157,7 +157,7 @@ def test_clocks_that_jump(folder: Path, demo_model: Path, tmp_path: Path, monkey
     os.utime(folder / "index.json", (4e9, 4e9))
     times = iter([2e9, 1.0, 3e9, 0.0] * 100)
     monkeypatch.setattr(time, "time", lambda: next(times))
-    assert done(upkeep.verify(model)).state == "good"
+    assert done(maintenance.verify(model)).state == "good"
     licence.accept()
     assert licence.is_accepted()
     packed = done(bundle.export(model, tmp_path))
@@ -185,18 +185,18 @@ async def test_a_model_is_deleted_while_in_use(demo_model: Path) -> None:
         await engine.close()
     with pytest.raises(LocalcoderError, match="no model named 'mine'"):
         store.resolve("mine")
-    assert records.read(paths.models_dir()) == {}
+    assert provenance.read(paths.models_dir()) == {}
 
 
 def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> None:
     model = done(store.add_copy(demo_model, "mine"))
-    assert done(upkeep.verify(model)).state == "good"
+    assert done(maintenance.verify(model)).state == "good"
     with pytest.raises(LocalcoderError, match="already"):
         done(store.add_copy(demo_model, "mine"))
     with model.path.open("rb+") as file:
         file.seek(5_000_000)
         file.write(b"\0" * 64)
-    assert done(upkeep.verify(model)).state == "damaged"
+    assert done(maintenance.verify(model)).state == "damaged"
     with pytest.raises(LocalcoderError, match="damaged"):
         done(bundle.export(model, paths.models_dir()))
     with pytest.raises(LocalcoderError, match="No such file"):
@@ -204,17 +204,17 @@ def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> Non
     with pytest.raises(LocalcoderError, match="the model itself"):
         done(bundle.export(model, model.path))
     link = store.add(demo_model, "link")
-    assert done(upkeep.verify(link)).state == "unknown"
+    assert done(maintenance.verify(link)).state == "unknown"
 
 
 def test_a_file_that_was_written_over_is_another(demo_model: Path, folder: Path) -> None:
     model = done(store.add_copy(demo_model, "starcoder"))
-    record = records.of(model.path)
+    record = provenance.of(model.path)
     assert record.licence == ""
-    records.put(folder, model.path.name, records.Record("owner/repo", "c" * 40, "x.gguf", record.sha256))
+    provenance.put(folder, model.path.name, provenance.Record("owner/repo", "c" * 40, "x.gguf", record.sha256))
     (folder / "starcoder.gguf.sha256").write_text(f"{'a' * 64}  starcoder.gguf\n")
-    assert records.of(model.path) == records.Record(sha256="a" * 64)
-    assert done(upkeep.verify(model)).state == "damaged"
+    assert provenance.of(model.path) == provenance.Record(sha256="a" * 64)
+    assert done(maintenance.verify(model)).state == "damaged"
 
 
 def test_a_copy_that_is_interrupted_leaves_nothing(demo_model: Path, folder: Path) -> None:
@@ -228,9 +228,9 @@ def test_a_bundle_goes_to_another_machine(
     demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     done(store.add_copy(demo_model, "starcoder2-tiny"))
-    origin = records.Record("owner/repo", "c" * 40, "tiny.gguf", licence=licence.OPENRAIL)
-    digest = records.read(folder)["starcoder2-tiny.gguf"].sha256
-    records.put(folder, "starcoder2-tiny.gguf", records.Record(**{**origin.__dict__, "sha256": digest}))
+    origin = provenance.Record("owner/repo", "c" * 40, "tiny.gguf", licence=licence.OPENRAIL)
+    digest = provenance.read(folder)["starcoder2-tiny.gguf"].sha256
+    provenance.put(folder, "starcoder2-tiny.gguf", provenance.Record(**{**origin.__dict__, "sha256": digest}))
     packed = done(bundle.export(store.find("starcoder2-tiny"), tmp_path))
     with zipfile.ZipFile(packed) as inside:
         assert inside.namelist() == ["bundle.json", "LICENCE.txt", "SHA256SUMS", "starcoder2-tiny.gguf"]
@@ -240,8 +240,8 @@ def test_a_bundle_goes_to_another_machine(
     monkeypatch.setattr(paths, "models_dir", lambda: other)
     model = done(bundle.install(packed))
     assert model.path.read_bytes() == demo_model.read_bytes()
-    assert records.read(other) == records.read(folder)
-    assert done(upkeep.verify(model)).state == "good"
+    assert provenance.read(other) == provenance.read(folder)
+    assert done(maintenance.verify(model)).state == "good"
     with pytest.raises(LocalcoderError, match="already"):
         done(bundle.install(packed))
 
@@ -329,12 +329,12 @@ def test_prune_takes_what_is_of_no_use(folder: Path) -> None:
         (folder / name).write_text("x")
     (folder / "dead.gguf").symlink_to(folder / "nothing")
     parts = {"y.gguf.part", "y.gguf.part.json", ".y.gguf.lock"}
-    assert {item.path.name for item in upkeep.leftovers()} == {*useless, "dead.gguf"}
-    assert {item.path.name for item in upkeep.leftovers(parts=False)} == {*useless, "dead.gguf"} - parts
-    with records.hold(folder, "y.gguf"):
-        assert not upkeep.delete(next(item for item in upkeep.leftovers() if item.path.name == "y.gguf.part"))
-    for item in upkeep.leftovers():
-        assert upkeep.delete(item)
+    assert {item.path.name for item in maintenance.leftovers()} == {*useless, "dead.gguf"}
+    assert {item.path.name for item in maintenance.leftovers(parts=False)} == {*useless, "dead.gguf"} - parts
+    with provenance.hold(folder, "y.gguf"):
+        assert not maintenance.delete(next(item for item in maintenance.leftovers() if item.path.name == "y.gguf.part"))
+    for item in maintenance.leftovers():
+        assert maintenance.delete(item)
     assert sorted(path.name for path in folder.iterdir()) == ["good.gguf", "good.gguf.sha256", "notes.txt"]
 
 
@@ -348,11 +348,11 @@ def test_a_network_disk_without_locks(number: int, folder: Path, monkeypatch: py
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with records.hold(folder, "x.gguf"):
-        records.put(folder, "x.gguf", records.Record(commit="c"))
-        with pytest.raises(LocalcoderError, match="another localcoder"), records.hold(folder, "x.gguf"):
+    with provenance.hold(folder, "x.gguf"):
+        provenance.put(folder, "x.gguf", provenance.Record(commit="c"))
+        with pytest.raises(LocalcoderError, match="another localcoder"), provenance.hold(folder, "x.gguf"):
             pass
-    assert records.read(folder)["x.gguf"].commit == "c"
+    assert provenance.read(folder)["x.gguf"].commit == "c"
 
 
 def test_a_network_disk_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +363,7 @@ def test_a_network_disk_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "listdir", fail)
     assert [model.name for model in store.installed()] == ["nano"]
     with pytest.raises(LocalcoderError, match="Input/output"):
-        upkeep.leftovers()
+        maintenance.leftovers()
     with pytest.raises(LocalcoderError, match="no model named"):
         store.resolve("mine")
 

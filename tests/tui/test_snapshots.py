@@ -39,7 +39,7 @@ def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_comp
 
 @pytest.mark.parametrize("key", ["f1", "f2", "f10"])
 def test_a_screen_over_it(key: str, snap_compare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("localcoder.models.fit.available_bytes", lambda: 16_000_000_000)
+    monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 16_000_000_000)
     monkeypatch.setattr("localcoder.tui.screens.settings.settings_file", lambda: Path("settings.toml"))
     app = LocalcoderApp(lambda model: FakeEngine(), chosen=Settings(automatic=False))
 

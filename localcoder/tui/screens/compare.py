@@ -17,7 +17,7 @@ from localcoder.completion.complete import Completion, Options, TextDelta, compl
 from localcoder.completion.document import Document
 from localcoder.engine.api import Engine, Progress
 from localcoder.errors import LocalcoderError
-from localcoder.models.fit import gigabytes
+from localcoder.models.memory_fit import gigabytes
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.status import Status, describe
 from localcoder.tui.text.difference import agreement, marked

@@ -20,7 +20,7 @@ from localcoder.completion.ending import MODES
 from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models import measured_speed, store
-from localcoder.models.fit import gigabytes
+from localcoder.models.memory_fit import gigabytes
 from localcoder.power import LOOK_S, PowerWatch
 from localcoder.settings import Settings
 from localcoder.tui.buffer import Buffer

@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Footer, Static
 from localcoder.errors import LocalcoderError
 from localcoder.models import licence, measured_speed, store
 from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
-from localcoder.models.fit import Fit, fit, gigabytes
+from localcoder.models.memory_fit import Fit, fit, gigabytes
 from localcoder.tui.dialogs.ask import AskLine, Choose
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.model_job import ModelJob

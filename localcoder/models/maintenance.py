@@ -13,7 +13,7 @@ from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
 from localcoder.errors import LocalcoderError
-from localcoder.models import records
+from localcoder.models import provenance
 from localcoder.models.store import Installed
 
 State = Literal["good", "damaged", "unknown"]
@@ -60,9 +60,9 @@ def verify(model: Installed) -> Generator[Progress, None, Verified]:
 
 
 def _known_digest(model: Installed) -> str:
-    if model.path.parent == paths.models_dir() and (digest := records.of(model.path).sha256):
+    if model.path.parent == paths.models_dir() and (digest := provenance.of(model.path).sha256):
         return digest
-    return records.sidecar_digest(model.path) or records.sidecar_digest(Path(os.path.realpath(model.path)))
+    return provenance.sidecar_digest(model.path) or provenance.sidecar_digest(Path(os.path.realpath(model.path)))
 
 
 def leftovers(*, parts: bool = True) -> list[Leftover]:
@@ -102,7 +102,7 @@ def delete(leftover: Leftover) -> bool:
     match = re.match(r"\.?(.+?\.gguf)(?:\.|$)", leftover.path.name)
     name = match[1] if match else leftover.path.name
     try:
-        with records.hold(leftover.path.parent, name):
+        with provenance.hold(leftover.path.parent, name):
             leftover.path.unlink(missing_ok=True)
             # The lock's own file goes while it is held: whoever waits for it then finds another.
             leftover.path.with_name(f".{name}.lock").unlink(missing_ok=True)
