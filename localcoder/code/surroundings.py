@@ -404,7 +404,7 @@ class _ScannedFit:
 
 @cache
 def _token_pattern(language: Language) -> re.Pattern[str]:
-    """Comments, strings, in prose fences, and brackets. A quote that is not closed on its line is an apostrophe."""
+    """Comments, strings or fences of code, and brackets. A quote that is not closed on its line is an apostrophe."""
     parts = []
     if isinstance(language.comment, tuple):
         opening, closing = map(re.escape, language.comment)

@@ -81,7 +81,8 @@ class Ending:
         self._mode = mode
         self._line = prefix[prefix.rfind("\n") + 1 :]
         self._rest = suffix.partition("\n")[0].strip()
-        self._is_last = not suffix
+        self._lead = suffix[: len(suffix) - len(suffix.lstrip(" \t"))]
+        self._is_last = not suffix.strip(" \t")
         self._repeat = Repetition(suffix)
         self._loop = Loop(prefix, suffix)
         self._block = Block(self._line, language, self._surroundings.open_brackets)
@@ -260,9 +261,11 @@ class Ending:
         before_line = len(self._text[:start].rstrip())
         nesting = self._block.nesting(fit, start)
         for closing in nesting.closed:
-            # What stands behind the cursor in its line keeps the new line that was begun for it.
             is_own_line = start > 0 and closing.offset == first
-            cut = before_line if is_own_line and not self._rest else closing.offset
+            cut = closing.offset
+            if is_own_line:
+                # The bracket behind the cursor takes the place of the text's, with its own white space.
+                cut = len(self._text[:first].removesuffix(self._lead)) if self._rest else before_line
             if self._is_better(cut, end) and (self._surroundings.is_closed or not self._surroundings.flaws):
                 return self._stop_or_wait("bracket", cut, wait=bool(self._rest) and not is_own_line)
             self._block.closed(closing)
