@@ -5,11 +5,13 @@ comments, and how well the three parse together.
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Point, Query, QueryCursor, QueryError, Tree
@@ -21,6 +23,9 @@ from localcoder.code.languages import Language
 OPENING, CLOSING = "([{", ")]}"
 _BEFORE, _AFTER = 24_000, 12_000
 """Characters on each side that are parsed: a parse of both takes some 3 ms (tests/benchmarks/endings.py)."""
+_SLOW_S = 0.2
+"""What takes longer is not what the grammar is for, or broken all over. Chosen: 60 times what a good file takes."""
+_LONGEST_LINE = 2_000
 _LIMIT_S = 2.0
 """Far more than any text of this size takes in its own language, on a busy machine too."""
 _LITERAL = re.compile(r"string|comment|heredoc|char|regex|raw_text|template_(?!sub)|text$")
@@ -91,16 +96,18 @@ class Surroundings(Protocol):
         ...
 
 
+def cursor_line(before: str) -> str:
+    """The line that has the cursor, up to it; of a very long one the end."""
+    return before[max(before.rfind("\n") + 1, len(before) - _LONGEST_LINE) :]
+
+
 def surroundings(language: Language, before: str, after: str) -> Surroundings:
     """By the language's grammar where there is one, else by a scanner that knows strings, comments and nesting."""
     before, after = _shortened_before(before), _shortened_after(after)
     grammar = grammar_of(language)
     # Markdown's grammar takes everything: it knows no error.
     if grammar is not None and language.name != "markdown":
-        try:
-            return _Parsed(grammar, before, after)
-        except ValueError:
-            pass
+        return _Watched(language, grammar, before, after)
     return _Scanned(language, before, after)
 
 
@@ -142,6 +149,57 @@ def _shortened_after(after: str) -> str:
     return shown + "".join(tails)
 
 
+_T = TypeVar("_T")
+
+
+class _Watched:
+    """By the grammar until that takes long once: then the text is not what it is for, and the scanner takes over."""
+
+    def __init__(self, language: Language, grammar: Grammar, before: str, after: str) -> None:
+        self._scanned = _Scanned(language, before, after)
+        self._parsed: _Parsed | None = None
+        self._watch(lambda: self._start(grammar, before, after))
+
+    @property
+    def open_brackets(self) -> tuple[OpenBracket, ...]:
+        return self._ask(lambda place: place.open_brackets)
+
+    @property
+    def flaws(self) -> int:
+        return self._ask(lambda place: place.flaws)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._ask(lambda place: place.is_closed)
+
+    def fit(self, text: str) -> Fit:
+        return self._ask(lambda place: _counted(place.fit(text)))
+
+    def _start(self, grammar: Grammar, before: str, after: str) -> None:
+        self._parsed = _Parsed(grammar, before, after)
+        _counted(self._parsed.fit(""))
+
+    def _ask(self, question: Callable[[Surroundings], _T]) -> _T:
+        parsed = self._parsed
+        answer = self._watch(lambda: question(parsed)) if parsed is not None else None
+        return answer if answer is not None else question(self._scanned)
+
+    def _watch(self, work: Callable[[], _T]) -> _T | None:
+        begun = time.perf_counter()
+        answer = None
+        with suppress(ValueError):
+            answer = work()
+        if time.perf_counter() - begun > _SLOW_S:
+            self._parsed = answer = None
+        return answer
+
+
+def _counted(fit: Fit) -> Fit:
+    """Errors are counted when it is made, as a tree of nothing else takes its time there."""
+    _ = fit.flaws
+    return fit
+
+
 class _Parsed:
     """Parses incrementally: the code around the text is parsed once, and again only near the text."""
 
@@ -149,23 +207,15 @@ class _Parsed:
         self._grammar = grammar
         self._parser = limited_parser(grammar, _LIMIT_S)
         self._before, self._after = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
-        self._line = before[before.rfind("\n") + 1 :]
+        self._line = cursor_line(before)
         row, newline = self._before.count(b"\n"), self._before.rfind(b"\n")
         self._point = Point(row, len(self._before) - newline - 1)
         self._tree = self._parser.parse(self._before + self._after)
 
-    def _parse(self, data: bytes, edited: Tree | None) -> Tree:
-        """What takes too long is looked at as if nothing stood between the two."""
-        try:
-            return self._parser.parse(data, edited) if edited is not None else self._parser.parse(data)
-        except ValueError:
-            self._parser.reset()
-            return self._tree
-
     @cached_property
     def open_brackets(self) -> tuple[OpenBracket, ...]:
         first = len(self._before) - len(self._line.encode("utf-8", "replace"))
-        tree = self._parse(self._before[:first], None)
+        tree = self._parser.parse(self._before[:first])
         return _open_brackets(self._before[:first], _brackets(self._grammar, tree, 0, first))
 
     @cached_property
@@ -181,7 +231,7 @@ class _Parsed:
             return 0
         before = self._before[: len(self._before) - len(self._line.encode("utf-8", "replace"))]
         _, _, after = self._after.partition(b"\n")
-        return min(nothing, count_errors(self._parse(before + after, None)))
+        return min(nothing, count_errors(self._parser.parse(before + after)))
 
     def fit(self, text: str) -> _ParsedFit:
         data, at = text.encode("utf-8", "replace"), len(self._before)
@@ -189,7 +239,7 @@ class _Parsed:
         column = len(data) - newline - 1 + (0 if rows else self._point.column)
         tree = self._tree.copy()
         tree.edit(at, at, at + len(data), self._point, self._point, Point(self._point.row + rows, column))
-        tree = self._parse(self._before + data + self._after, tree)
+        tree = self._parser.parse(self._before + data + self._after, tree)
         return _ParsedFit(self._grammar, tree, at, self._line, text)
 
 
@@ -352,7 +402,7 @@ class _Scanned:
 class _ScannedFit:
     def __init__(self, pattern: re.Pattern[str], before: str, text: str, after: str) -> None:
         self._at = len(before)
-        self._line = before.rfind("\n") + 1
+        self._line = len(before) - len(cursor_line(before))
         self._whole = before + text + after
         self._end = self._at + len(text)
         self._literals: list[tuple[int, int, bool]] = []

@@ -58,20 +58,24 @@ class Block:
         """What the brackets of the text up to the fit's end do; `start` is where its last line begins."""
         stack = [(bracket, -len(self._line) - 1) for bracket in self._open_brackets]
         closed: list[Closing] = []
-        depth = len(stack) if self._by_indentation else 0
         indentation = self._line[: len(self._line) - len(self._line.lstrip())]
+        depth: int | None = None
         for bracket in fit.brackets:
+            if bracket.offset >= start and depth is None:
+                depth = self._depth(stack)
             if bracket.character in OPENING:
                 stack.append((OpenBracket(bracket.character, indentation), bracket.offset))
             elif stack:
                 opened, at = stack.pop()
                 if at < 0 <= bracket.offset and bracket.offset >= start:
                     closed.append(Closing(bracket.offset, opened))
-            if bracket.offset < start:
-                depth = sum(1 for _, at in stack if self._by_indentation or at >= -len(self._line))
         reopened = sum(1 for _, at in stack if at >= start)
         # A line that opens as many as it closes (`} else {`) closes nothing.
-        return Nesting(depth, tuple(closed) if len(closed) > reopened else ())
+        return Nesting(self._depth(stack) if depth is None else depth, tuple(closed) if len(closed) > reopened else ())
+
+    def _depth(self, stack: Sequence[tuple[OpenBracket, int]]) -> int:
+        """How many of the open brackets allow their lines any indentation."""
+        return len(stack) if self._by_indentation else sum(1 for _, at in stack if at >= -len(self._line))
 
     def closed(self, closing: Closing) -> None:
         """The text rightly closes what stood open: the block is now the one of the line that opened it."""

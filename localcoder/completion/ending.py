@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from localcoder.code.guess import language_at
-from localcoder.code.surroundings import CLOSING, OPENING, Fit, surroundings
+from localcoder.code.surroundings import CLOSING, OPENING, Fit, cursor_line, surroundings
 from localcoder.completion.block import Block
 from localcoder.completion.document import Document
 from localcoder.completion.repetition import Loop, Repetition
@@ -30,6 +30,7 @@ _GRACE_LINES = 8
 """Lines that are waited for before a text ends at a line end though the model may mean to go on."""
 _SHORTEST_REPEAT = 3
 """Characters of the code behind the cursor that are left out when a text breaks off in them."""
+_BRACKET_OR_STRING = re.compile(r"""[()\[\]{}]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""")
 _SURELY_REPEATED = 100
 """Characters that are a repetition however badly all of it parses."""
 
@@ -79,7 +80,7 @@ class Ending:
         language = language_at(document.path, prefix + suffix, len(prefix))
         self._surroundings = surroundings(language, prefix, suffix)
         self._mode = mode
-        self._line = prefix[prefix.rfind("\n") + 1 :]
+        self._line = cursor_line(prefix)
         self._rest = suffix.partition("\n")[0].strip()
         self._lead = suffix[: len(suffix) - len(suffix.lstrip(" \t"))]
         self._is_last = not suffix.strip(" \t")
@@ -309,8 +310,11 @@ class Ending:
 def _first_unopened(text: str) -> int | None:
     """Offset of the first bracket that looks as if it closed something opened before the text."""
     depth = 0
-    for match in re.finditer(r"[()\[\]{}]", text):
-        depth += 1 if match[0] in OPENING else -1
+    for match in _BRACKET_OR_STRING.finditer(text):
+        if match[0] in OPENING:
+            depth += 1
+        elif match[0] in CLOSING:
+            depth -= 1
         if depth < 0:
             return match.start()
     return None
