@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from localcoder.engine.splice import Splice, common_prefix, find_splice
+from localcoder.engine.kv_shift import Shift, common_prefix, find_shift
 
 
 class Memory(Protocol):
@@ -29,7 +29,7 @@ class Memory(Protocol):
 LARGEST_DROP = 160
 """Ids that a slot may lose to a new prompt: a completion that was thrown away, and what was typed instead."""
 
-SPLICE_SAVES = 64
+SHIFT_SAVES = 64
 """Ids that keeping cells by shifting them has to save to be worth the approximation."""
 EXACT_IS_WORTH = 16
 """Ids that may be read again to have exact cells in place of shifted ones."""
@@ -105,19 +105,19 @@ class Slot:
         self.appended(attempted)
         self._forget_from(self._memory.seq_pos_max(self.live) + 1)
 
-    def splice(self, splice: Splice, ids: Sequence[int], source: int) -> None:
-        """Hold the beginning of `ids`: shifted cells of this slot behind the first `splice.to` cells of a sequence.
+    def shift(self, shift: Shift, ids: Sequence[int], source: int) -> None:
+        """Hold the beginning of `ids`: shifted cells of this slot behind the first `shift.to` cells of a sequence.
 
         For a slot that has not slid, and whose shifted cells no other slot shares.
         """
         self._memory.seq_rm(self._archive, 0, -1)
-        self._memory.seq_rm(self.live, 0, splice.start)
-        self._memory.seq_rm(self.live, splice.end, -1)
-        if splice.to != splice.start:
-            self._memory.seq_add(self.live, splice.start, splice.end, splice.to - splice.start)
-        self._memory.seq_cp(source, self.live, 0, splice.to)
-        self.ids = tuple(ids[: splice.to + splice.end - splice.start])
-        self.exact = min(self.exact, splice.to)
+        self._memory.seq_rm(self.live, 0, shift.start)
+        self._memory.seq_rm(self.live, shift.end, -1)
+        if shift.to != shift.start:
+            self._memory.seq_add(self.live, shift.start, shift.end, shift.to - shift.start)
+        self._memory.seq_cp(source, self.live, 0, shift.to)
+        self.ids = tuple(ids[: shift.to + shift.end - shift.start])
+        self.exact = min(self.exact, shift.to)
 
     def copy_prefix(self, source: Slot, length: int) -> None:
         """Hold the first `length` ids of another slot, which are `reusable` there, in the same cells."""
@@ -149,12 +149,12 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a prompt is read: `kept` of its ids are there already, with `splice` once its cells were shifted."""
+class Placement:
+    """Where a prompt is read: `kept` of its ids are there already, with `shift` once its cells were shifted."""
 
     slot: Slot
     kept: int
-    splice: Splice | None = None
+    shift: Shift | None = None
 
 
 class KVCache:
@@ -178,17 +178,22 @@ class KVCache:
             return max(slot.reusable(ids, exact=True) for slot in self._slots)
         return self._best(ids).kept
 
-    def take(self, ids: Sequence[int], *, ahead: bool = False) -> Place:
-        """The slot to read `ids` in, with what is no prefix of them dropped unless there is a splice.
+    def acquire(self, ids: Sequence[int], *, ahead: bool = False) -> Placement:
+        """The slot to read `ids` in; what is no prefix of them is dropped, unless its cells can be shifted.
 
-        A slot that would lose more than a completion's worth is left as it is, and another goes on with a copy of the
+            slots, the latest last     `ids`          placement
+            [A B C D]  [A B X Y]       A B X Y Z      the second, kept 4: only Z is read
+            [A B C D]  [A B X Y]       A B X Z        the second, kept 3: Y is dropped, Z is read
+            [P Q R]    [A B X × 200]   A B Z          the second would lose too much: the first, with a copy of A B
+
+        A slot that would lose more than `LARGEST_DROP` ids is left as it is, and another goes on with a copy of the
         shared prefix. So is the latest slot when reading `ahead`, since that may never be asked for; and then shifted
         cells are read again.
         """
         best = self._best(ids, ahead=ahead)
         slot, kept, latest = best.slot, best.kept, self._slots[-1]
-        if best.splice is not None:
-            self._own(slot, best.splice)
+        if best.shift is not None:
+            self._own(slot, best.shift)
             self._use(slot)
             return best
         lost = len(slot.ids) - kept
@@ -198,37 +203,37 @@ class KVCache:
         self._use(slot)
         if ahead:
             self._use(latest)
-        return Place(slot, slot.keep_prefix(ids[: kept + 1]))
+        return Placement(slot, slot.keep_prefix(ids[: kept + 1]))
 
     def _use(self, slot: Slot) -> None:
         """Make it the latest."""
         self._slots = (*(each for each in self._slots if each is not slot), slot)
 
-    def _best(self, ids: Sequence[int], *, ahead: bool = False) -> Place:
-        places = [Place(slot, slot.reusable(ids, exact=ahead)) for slot in self._slots]
-        best = max(places, key=lambda place: place.kept - EXACT_IS_WORTH * (place.kept > place.slot.exact))
+    def _best(self, ids: Sequence[int], *, ahead: bool = False) -> Placement:
+        placements = [Placement(slot, slot.reusable(ids, exact=ahead)) for slot in self._slots]
+        best = max(placements, key=lambda each: each.kept - EXACT_IS_WORTH * (each.kept > each.slot.exact))
         if ahead or self._middle is None:
             return best
         for slot in self._slots:
-            splice = self._splice(slot, ids)
-            if splice is not None and splice.kept >= best.kept + SPLICE_SAVES:
-                best = Place(slot, splice.kept, splice)
+            shift = self._shift(slot, ids)
+            if shift is not None and shift.kept >= best.kept + SHIFT_SAVES:
+                best = Placement(slot, shift.kept, shift)
         return best
 
-    def _splice(self, slot: Slot, ids: Sequence[int]) -> Splice | None:
+    def _shift(self, slot: Slot, ids: Sequence[int]) -> Shift | None:
         """Within the window only: beyond it, which cells are visible depends on where they stand."""
         old = slot.ids
         if self._middle is None or slot.first or max(len(old), len(ids)) >= (self._window or self._n_cells):
             return None
-        splice = find_splice(old, ids, self._middle)
-        if splice is None or len(old) + splice.to - splice.head > self._n_cells:
+        shift = find_shift(old, ids, self._middle)
+        if shift is None or len(old) + shift.to - shift.head > self._n_cells:
             return None
-        return splice
+        return shift
 
-    def _own(self, slot: Slot, splice: Splice) -> None:
+    def _own(self, slot: Slot, shift: Shift) -> None:
         """Clear the slots that would see the cells that are shifted."""
         for each in self._slots:
-            if each is not slot and common_prefix(each.ids, slot.ids) > splice.start:
+            if each is not slot and common_prefix(each.ids, slot.ids) > shift.start:
                 each.clear()
 
     def restore(self, ids: Sequence[int], first: int, load: Callable[[int], bool]) -> bool:

@@ -45,13 +45,13 @@ class Calibrator:
     """A second context on a model that lies in main memory, whose matrix products are watched.
 
     `sums` maps a weight's GGUF name to Σx² by input column, in float64, `counts` to the inputs summed. A sequence is
-    at most `max_tokens` long. Belongs to one thread. With `is_void` it gives up in the middle of one.
+    at most `max_tokens` long. Belongs to one thread. With `is_cancelled` it gives up in the middle of one.
     """
 
-    def __init__(self, llama: Llama, max_tokens: int, is_void: Callable[[], bool]) -> None:
+    def __init__(self, llama: Llama, max_tokens: int, is_cancelled: Callable[[], bool]) -> None:
         self.sums: dict[str, npt.NDArray[np.float64]] = {}
         self.counts: dict[str, int] = {}
-        self._is_void = is_void
+        self._is_cancelled = is_cancelled
         self._failure = ""
         self._callback = lib.ggml_backend_sched_eval_callback(self._on_node)
         context = lib.llama_context_default_params()
@@ -75,7 +75,7 @@ class Calibrator:
                 # The last layer computes only positions with an output.
                 batch.logits[i] = True
             failed = lib.llama_decode(self._context, batch) != 0
-            if self._is_void():
+            if self._is_cancelled():
                 raise DecodeAborted
             if failed or self._failure:
                 raise LocalcoderError(
@@ -97,7 +97,7 @@ class Calibrator:
         if not name.startswith("blk.") or not name.endswith(".weight") or weights.ne[1] < 2 or inputs.type != _F32:
             return not ask
         if not ask:
-            if self._is_void():
+            if self._is_cancelled():
                 return False
             try:
                 self._sum(name, weights, inputs)

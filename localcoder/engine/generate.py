@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from localcoder.engine.api import Request, Stats, StopReason
-from localcoder.engine.cache import KVCache, Place, Slot
+from localcoder.engine.cache import KVCache, Placement, Slot
+from localcoder.engine.kv_shift import Shift
 from localcoder.engine.llama import DecodeAborted, Llama, Sampler, log_probability
 from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Lookup, Payoff
-from localcoder.engine.splice import Splice
 from localcoder.engine.vocab import TextStream
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import OthersLoad
@@ -43,7 +43,7 @@ of 4, 0.002 with 16, 0.003 with 32, 0.009 with 64. Published models have a windo
 
 
 @dataclass
-class _Lane:
+class _Branch:
     """One alternative while it is generated: `ids` were sampled, and the last one, `token`, is not decoded yet.
 
     Alternatives after the first have a sequence `seq` of their own while they are generated together.
@@ -93,7 +93,7 @@ class Generator:
         self._power = power or PowerWatch(is_on=False)
         self._measure_reading()
 
-    def generate(self, request: Request, arrived: float, is_void: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
+    def generate(self, request: Request, arrived: float, is_cancelled: Callable[[], bool]) -> Iterator[tuple[str, Any]]:
         """Events as (kind, value): "progress" [done, total, reused, elapsed_s], "token" [id, text, logprob,
         alternative], "ended" [alternative, reason] when there are several, and at last "finished" [reason, stats].
 
@@ -102,46 +102,46 @@ class Generator:
         request = replace(request, max_tokens=min(request.max_tokens, self._room(request.ids)))
         self._adapt_threads()
         self._restore(request.ids)
-        place = self.cache.take(request.ids)
-        slot, reused = place.slot, place.kept
+        placement = self.cache.acquire(request.ids)
+        slot, reused = placement.slot, placement.kept
         clock = _Clock(arrived, budget_s=request.time_budget_s)
-        lanes = self._lanes(request, slot)
+        branches = self._branches(request, slot)
         read = 0
         try:
-            for done in self._read_at(place, request.ids, is_void):
+            for done in self._read_at(placement, request.ids, is_cancelled):
                 read = done - reused
                 yield "progress", [done, len(request.ids), reused, time.perf_counter() - arrived]
-            for lane in lanes:
-                yield from self._sample(lane, -1, request, clock)
-            if len(lanes) > 1:
-                yield from self._go_on_together(lanes, request, slot, clock, is_void)
-            for lane in (each for each in lanes if each.reason is None):
-                yield from self._go_on(lane, request, slot, clock, is_void)
-                if len(lanes) > 1:
-                    yield "ended", [lane.number, lane.reason]
+            for branch in branches:
+                yield from self._sample(branch, -1, request, clock)
+            if len(branches) > 1:
+                yield from self._go_on_together(branches, request, slot, clock, is_cancelled)
+            for branch in (each for each in branches if each.reason is None):
+                yield from self._go_on(branch, request, slot, clock, is_cancelled)
+                if len(branches) > 1:
+                    yield "ended", [branch.number, branch.reason]
         except DecodeAborted:
-            for lane in lanes:
-                lane.reason = lane.reason or "cancelled"
+            for branch in branches:
+                branch.reason = branch.reason or "cancelled"
         finally:
-            for lane in lanes:
-                lane.sampler.close()
-        for lane in lanes:
-            if rest := lane.text.finish():
-                yield "token", [-1, rest, None, lane.number]
-        yield "finished", [lanes[0].reason, asdict(_stats(read, reused, lanes, clock))]
+            for branch in branches:
+                branch.sampler.close()
+        for branch in branches:
+            if rest := branch.text.finish():
+                yield "token", [-1, rest, None, branch.number]
+        yield "finished", [branches[0].reason, asdict(_stats(read, reused, branches, clock))]
 
-    def warm(self, ids: Sequence[int], is_void: Callable[[], bool]) -> None:
+    def warm(self, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> None:
         """Read ahead, as far as nothing else is wanted."""
         if not ids:
             return
         self._room(ids)
         self._restore(ids)
-        slot = self.cache.take(ids, ahead=True).slot
+        slot = self.cache.acquire(ids, ahead=True).slot
         # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
         # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
         sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
         try:
-            for _ in self.read(slot, ids, is_void, sizes):
+            for _ in self.read(slot, ids, is_cancelled, sizes):
                 pass
         except DecodeAborted:
             return
@@ -175,31 +175,31 @@ class Generator:
         if data is not None:
             self.cache.restore(snapshot.ids, snapshot.first, lambda seq: self._llama.restore_sequence(seq, data))
 
-    def _read_at(self, place: Place, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+    def _read_at(self, placement: Placement, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
         """Read what the place lacks of `ids`; yields how many it holds after each batch."""
-        splice, slot = place.splice, place.slot
-        if splice is not None:
-            for done in self._fill(slot, splice, ids, is_void):
-                yield place.kept + done
-        yield from self.read(slot, ids, is_void)
+        shift, slot = placement.shift, placement.slot
+        if shift is not None:
+            for done in self._fill(slot, shift, ids, is_cancelled):
+                yield placement.kept + done
+        yield from self.read(slot, ids, is_cancelled)
 
-    def _fill(self, slot: Slot, splice: Splice, ids: Sequence[int], is_void: Callable[[], bool]) -> Iterator[int]:
+    def _fill(self, slot: Slot, shift: Shift, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
         """Read the ids before the cells that are kept, in a sequence of its own, and shift those behind them.
 
         Yields how many were read after each batch. Until all are, the slot holds what it held: an abort loses nothing.
         """
-        scratch, position = self._llama.first_spare_sequence, splice.head
-        self._llama.seq_cp(slot.live, scratch, 0, splice.head)
+        scratch, position = self._llama.first_spare_sequence, shift.head
+        self._llama.seq_cp(slot.live, scratch, 0, shift.head)
         try:
-            while position < splice.to:
-                if is_void():
+            while position < shift.to:
+                if is_cancelled():
                     raise DecodeAborted
-                batch = ids[position : min(position + READ_SLICE, splice.to)]
-                self.cache.prepare(slot, splice.to - splice.head)
+                batch = ids[position : min(position + READ_SLICE, shift.to)]
+                self.cache.prepare(slot, shift.to - shift.head)
                 self._llama.decode(batch, position, 0, scratch)
                 position += len(batch)
-                yield position - splice.head
-            slot.splice(splice, ids, scratch)
+                yield position - shift.head
+            slot.shift(shift, ids, scratch)
         finally:
             self._llama.seq_rm(scratch, 0, -1)
 
@@ -207,7 +207,7 @@ class Generator:
         self,
         slot: Slot,
         ids: Sequence[int],
-        is_void: Callable[[], bool],
+        is_cancelled: Callable[[], bool],
         sizes: Iterable[int] | None = None,
     ) -> Iterator[int]:
         """Decode what the slot lacks of `ids`; yields how many it holds after each batch."""
@@ -215,7 +215,7 @@ class Generator:
             position = len(slot.ids)
             if position >= len(ids):
                 return
-            if is_void():
+            if is_cancelled():
                 raise DecodeAborted
             self._adapt_threads()
             batch = ids[position : position + min(size, self._largest_batch(position))]
@@ -249,7 +249,7 @@ class Generator:
 
     def _measure_reading(self) -> None:
         """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
-        slot = self.cache.take(range(MEASURED_TOKENS + 1)).slot
+        slot = self.cache.acquire(range(MEASURED_TOKENS + 1)).slot
         self.decode(slot, range(MEASURED_TOKENS), outputs=1)
         slot.clear()
 
@@ -270,11 +270,11 @@ class Generator:
             )
         return max(1, n_cells - len(ids))
 
-    def _lanes(self, request: Request, slot: Slot) -> list[_Lane]:
+    def _branches(self, request: Request, slot: Slot) -> list[_Branch]:
         count = min(request.alternatives, self._llama.spare_sequences + 1)
         history = request.ids if request.sampling.repeat_penalty != 1.0 else ()
         return [
-            _Lane(
+            _Branch(
                 number=i,
                 seq=slot.live if i == 0 else self._llama.first_spare_sequence + i - 1,
                 sampler=self._llama.sampler(request.sampling, history, alternative=i),
@@ -284,29 +284,29 @@ class Generator:
         ]
 
     def _go_on(
-        self, lane: _Lane, request: Request, slot: Slot, clock: _Clock, is_void: Callable[[], bool]
+        self, branch: _Branch, request: Request, slot: Slot, clock: _Clock, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[str, Any]]:
-        """Decode and sample one lane in the slot, several tokens at a time where a draft is likely to be right."""
-        ids = (*request.ids, *lane.ids)
-        if lane.number > 0:
+        """Decode and sample one branch in the slot, several tokens at a time where a draft is likely to be right."""
+        ids = (*request.ids, *branch.ids)
+        if branch.number > 0:
             slot.keep_prefix(ids[:-1])
-            for _ in self.read(slot, ids[:-1], is_void):
+            for _ in self.read(slot, ids[:-1], is_cancelled):
                 pass
         lookup = Lookup(ids) if request.drafts else None
-        while lane.reason is None:
-            if is_void():
+        while branch.reason is None:
+            if is_cancelled():
                 raise DecodeAborted
             self._adapt_threads()
-            draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(lane.ids))
+            draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(branch.ids))
             position = len(slot.ids)
-            self.decode(slot, [lane.token, *draft.verified], outputs=1 + len(draft.verified))
+            self.decode(slot, [branch.token, *draft.verified], outputs=1 + len(draft.verified))
             accepted = 0
             for index in range(1 + len(draft.verified)):
                 output = index - 1 - len(draft.verified)
-                yield from self._sample(lane, output, request, clock)
-                if lookup is not None and lane.reason is None:
-                    lookup.append(lane.token)
-                right = lane.reason is None and index < len(draft.ids) and lane.token == draft.ids[index]
+                yield from self._sample(branch, output, request, clock)
+                if lookup is not None and branch.reason is None:
+                    lookup.append(branch.token)
+                right = branch.reason is None and index < len(draft.ids) and branch.token == draft.ids[index]
                 if index < len(draft.ids):
                     self.payoff.observed(draft.matched, right=right)
                 if not right:
@@ -326,60 +326,60 @@ class Generator:
         return _Draft(matched, tuple(ids), tuple(ids[: size - 1]))
 
     def _go_on_together(
-        self, lanes: list[_Lane], request: Request, slot: Slot, clock: _Clock, is_void: Callable[[], bool]
+        self, branches: list[_Branch], request: Request, slot: Slot, clock: _Clock, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[str, Any]]:
-        """Decode all lanes in one batch a step, one token each, while there are several and the cache has room.
+        """Decode all branches in one batch a step, one token each, while there are several and the cache has room.
 
         The first goes on in the slot, the others in sequences of their own that share the prompt's cells.
         """
-        position, active = len(request.ids), lanes
+        position, active = len(request.ids), branches
         try:
-            for lane in lanes[1:]:
-                self._llama.seq_cp(slot.live, lane.seq, 0, -1)
+            for branch in branches[1:]:
+                self._llama.seq_cp(slot.live, branch.seq, 0, -1)
             while True:
-                for lane in (each for each in active if each.reason is not None):
-                    yield "ended", [lane.number, lane.reason]
-                    if lane.number > 0:
-                        self._llama.seq_rm(lane.seq, 0, -1)
-                active = [lane for lane in active if lane.reason is None]
-                others = [lane for lane in active if lane.number > 0]
-                if is_void():
+                for branch in (each for each in active if each.reason is not None):
+                    yield "ended", [branch.number, branch.reason]
+                    if branch.number > 0:
+                        self._llama.seq_rm(branch.seq, 0, -1)
+                active = [branch for branch in active if branch.reason is None]
+                others = [branch for branch in active if branch.number > 0]
+                if is_cancelled():
                     raise DecodeAborted
                 visible_from = slot.visible_from(position)
                 own = position + 1 - max(len(request.ids), visible_from)
                 if not others or not self.cache.prepare(slot, 1 + len(others) * own):
                     return
-                for lane in others:
-                    self._llama.seq_rm(lane.seq, 0, visible_from)
-                self._llama.decode_each([(lane.token, position, lane.seq) for lane in active])
+                for branch in others:
+                    self._llama.seq_rm(branch.seq, 0, visible_from)
+                self._llama.decode_each([(branch.token, position, branch.seq) for branch in active])
                 position += 1
-                for index, lane in enumerate(active):
-                    if lane.number == 0:
-                        slot.appended([lane.token])
-                    yield from self._sample(lane, index, request, clock)
+                for index, branch in enumerate(active):
+                    if branch.number == 0:
+                        slot.appended([branch.token])
+                    yield from self._sample(branch, index, request, clock)
         finally:
-            for lane in lanes[1:]:
-                self._llama.seq_rm(lane.seq, 0, -1)
+            for branch in branches[1:]:
+                self._llama.seq_rm(branch.seq, 0, -1)
 
-    def _sample(self, lane: _Lane, output: int, request: Request, clock: _Clock) -> Iterator[tuple[str, Any]]:
-        """Choose the lane's next token from an output of the last batch, and say it unless it ends the lane."""
-        if lane.forced:
-            self._llama.allow_only(output, lane.forced)
-        token = lane.sampler.sample(output)
+    def _sample(self, branch: _Branch, output: int, request: Request, clock: _Clock) -> Iterator[tuple[str, Any]]:
+        """Choose the branch's next token from an output of the last batch, and say it unless it ends the branch."""
+        if branch.forced:
+            self._llama.allow_only(output, branch.forced)
+        token = branch.sampler.sample(output)
         logprob = log_probability(self._llama.logits(output), token) if request.logprobs else None
         clock.token()
         if token in self._llama.end_ids:
-            lane.reason = "end"
+            branch.reason = "end"
             return
         piece = self._llama.piece(token)
         # What was forced stands in the prompt's text already.
-        said, lane.forced = piece[len(lane.forced) :], lane.forced[len(piece) :]
-        lane.ids.append(token)
-        yield "token", [token, lane.text.feed(said), logprob, lane.number]
+        said, branch.forced = piece[len(branch.forced) :], branch.forced[len(piece) :]
+        branch.ids.append(token)
+        yield "token", [token, branch.text.feed(said), logprob, branch.number]
         if clock.is_over:
-            lane.reason = "time"
-        elif len(lane.ids) >= request.max_tokens:
-            lane.reason = "length"
+            branch.reason = "time"
+        elif len(branch.ids) >= request.max_tokens:
+            branch.reason = "length"
 
 
 @dataclass(frozen=True)
@@ -391,12 +391,12 @@ class _Draft:
     verified: tuple[int, ...]
 
 
-def _stats(read: int, reused: int, lanes: Sequence[_Lane], clock: _Clock) -> Stats:
+def _stats(read: int, reused: int, branches: Sequence[_Branch], clock: _Clock) -> Stats:
     now = time.perf_counter()
-    generated = sum(len(lane.ids) for lane in lanes)
+    generated = sum(len(branch.ids) for branch in branches)
     first = clock.first_token or now
-    # The first token of each lane comes with the prompt.
-    later, spent = generated - len(lanes), now - first
+    # The first token of each branch comes with the prompt.
+    later, spent = generated - len(branches), now - first
     return Stats(
         tokens_read=read,
         tokens_reused=reused,

@@ -18,7 +18,7 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from localcoder.engine.api import Lora, ModelInfo, Sampling
-from localcoder.engine.mapping import release_pages
+from localcoder.engine.page_release import release_pages
 from localcoder.engine.vocab import REDACTIONS, end_ids, special_ids
 from localcoder.errors import LocalcoderError
 

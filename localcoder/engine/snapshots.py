@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcoder.engine.splice import common_prefix
+from localcoder.engine.kv_shift import common_prefix
 
 _SUFFIX = ".kv"
 _PARTIAL = ".partial"

@@ -72,7 +72,7 @@ class Worker:
                 llama, generator = self._loaded()
                 with self._lock:
                     self._current = job
-                    if not self._is_void(job):
+                    if not self._is_cancelled(job):
                         llama.clear_abort()
                 self._compute(generator, job, arrived)
             except LocalcoderError as error:
@@ -96,40 +96,40 @@ class Worker:
         self._llama = llama
         self._send(job["id"], ok=asdict(llama.info))
 
-    def _is_void(self, job: dict[str, Any]) -> bool:
+    def _is_cancelled(self, job: dict[str, Any]) -> bool:
         return job["id"] <= max(self._void, self._void_ahead if job["op"] == "warm" else 0)
 
     def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
         job_id = job["id"]
 
-        def is_void() -> bool:
-            return self._is_void(job)
+        def is_cancelled() -> bool:
+            return self._is_cancelled(job)
 
         if job["op"] == "save":
             generator.save()
             self._send(job_id, ok=None)
             return
         if job["op"] == "warm":
-            if not is_void():
-                generator.warm(job["ids"], is_void)
+            if not is_cancelled():
+                generator.warm(job["ids"], is_cancelled)
             self._send(job_id, ok=None)
             return
         if job["op"] == "calibrate":
-            self._calibrate(job, is_void)
+            self._calibrate(job, is_cancelled)
             return
         fields = job["request"]
         sampling = Sampling(**fields.pop("sampling"))
         fields["forced"] = bytes.fromhex(fields["forced"])
         request = Request(**fields, sampling=sampling, request_id=job_id)
-        for kind, value in generator.generate(request, arrived, is_void):
+        for kind, value in generator.generate(request, arrived, is_cancelled):
             self._send(job_id, **{kind: value})
 
-    def _calibrate(self, job: dict[str, Any], is_void: Callable[[], bool]) -> None:
+    def _calibrate(self, job: dict[str, Any], is_cancelled: Callable[[], bool]) -> None:
         from localcoder.engine.calibration import Calibrator
         from localcoder.engine.llama import DecodeAborted
 
         llama, _ = self._loaded()
-        calibrator = Calibrator(llama, max(map(len, job["chunks"]), default=1), is_void)
+        calibrator = Calibrator(llama, max(map(len, job["chunks"]), default=1), is_cancelled)
         try:
             done = 0
             for chunk in job["chunks"]:
@@ -173,7 +173,7 @@ class Worker:
                         self._void_ahead = message["id"] - 1
                     else:
                         self._void = max(self._void, message["id"] - (op == "generate"))
-                    if self._llama is not None and self._is_void(self._current):
+                    if self._llama is not None and self._is_cancelled(self._current):
                         self._llama.abort()
             if op != "cancel":
                 self._jobs.put((message, arrived))

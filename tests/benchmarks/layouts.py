@@ -47,7 +47,7 @@ def prompt(layout, llama, before, typed, suffix):
 
 def score(llama, generator, ids, middle):
     """(nats of the middle's ids after the prompt, whether each of them was the likeliest)."""
-    slot = generator.cache.take(ids).slot
+    slot = generator.cache.acquire(ids).slot
     slot.clear()
     for _ in generator.read(slot, ids, lambda: False):
         pass

@@ -38,7 +38,7 @@ def first_token(generator, ids):
 
 def score(llama, generator, ids, middle):
     """Mean nats of the ids that really follow. The prompt is in the cache but for its last token."""
-    place = generator.cache.take(ids)
+    place = generator.cache.acquire(ids)
     for _ in generator.read(place.slot, ids, lambda: False):
         pass
     nats = 0.0

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from localcoder.engine.api import Event, Finished, ModelInfo, ReadEstimate, Request, SpecialIds, Stats, Token
-from localcoder.engine.splice import common_prefix
+from localcoder.engine.kv_shift import common_prefix
 
 INFO = ModelInfo(
     name="words", path="words.gguf", architecture="starcoder2", type_name="Q8_0", size_bytes=1, parameters=1,

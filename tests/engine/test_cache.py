@@ -74,7 +74,7 @@ class FakeLlama:
     def seq_pos_max(self, seq):
         return max((cell.position for cell in self.of(seq)), default=-1)
 
-    def is_void(self):
+    def is_cancelled(self):
         if self.looks:
             self.looks -= 1
         return self.looks == 0
@@ -90,7 +90,7 @@ class FakeLlama:
             self.cells.append(Cell(position, token, {seq}))
             self.cells[-1].seen = tuple(sorted((each.position, each.token) for each in self.of(seq)))
         self.outputs = [cell.seen for cell in self.cells[-len(entries) :]]
-        if self.is_void():
+        if self.is_cancelled():
             for _, position, seq in entries:
                 self.seq_rm(seq, position, -1)
             raise DecodeAborted
@@ -181,7 +181,7 @@ class Requests(RuleBasedStateMachine):
     @rule(looks=looks)
     def reads_ahead(self, looks):
         self.llama.looks = looks
-        self.generator.warm(self.ids, self.llama.is_void)
+        self.generator.warm(self.ids, self.llama.is_cancelled)
         self.llama.looks = None
         if looks is None:
             assert self.generator.reusable(self.ids, exact=True) == len(self.ids) - 1
@@ -192,17 +192,17 @@ class Requests(RuleBasedStateMachine):
         reusable = self.generator.reusable(ids)
         self.llama.looks, self.llama.sampled = looks, {}
         request = Request(ids, max_tokens, alternatives=alternatives, drafts=drafts)
-        events = list(self.generator.generate(request, 0.0, self.llama.is_void))
+        events = list(self.generator.generate(request, 0.0, self.llama.is_cancelled))
         self.llama.looks = None
         assert events[-1][1][1]["tokens_reused"] == reusable
-        lanes = [[v[0] for kind, v in events if kind == "token" and v[3] == i] for i in range(alternatives)]
-        for lane, said in enumerate(lanes):
-            for i, seen in enumerate(self.llama.sampled.get(lane, ())):
+        branches = [[v[0] for kind, v in events if kind == "token" and v[3] == i] for i in range(alternatives)]
+        for branch, said in enumerate(branches):
+            for i, seen in enumerate(self.llama.sampled.get(branch, ())):
                 assert seen == self.visible((*ids, *said[:i]))
         if looks is None:
             ended = {value[0]: value[1] for kind, value in events if kind == "ended"}
-            for lane, said in enumerate(lanes):
-                reason = ended[lane] if alternatives > 1 else events[-1][1][0]
+            for branch, said in enumerate(branches):
+                reason = ended[branch] if alternatives > 1 else events[-1][1][0]
                 room = max_tokens if self.window else min(max_tokens, self.llama.n_cells - len(ids))
                 assert len(said) == room if reason == "length" else reason == "end"
 
@@ -255,7 +255,7 @@ def test_cells_are_right_whatever_is_asked(monkeypatch):
         (generate, "FIRST_AHEAD_SLICE", 2),
         (generate, "MEASURED_TOKENS", 2),
         (cache, "LARGEST_DROP", 6),
-        (cache, "SPLICE_SAVES", 3),
+        (cache, "SHIFT_SAVES", 3),
         (cache, "EXACT_IS_WORTH", 2),
     ]:
         monkeypatch.setattr(module, name, value)
@@ -275,7 +275,7 @@ def test_an_estimate_while_the_slot_changes(exact):
     """The reader thread of the worker asks what is held while the other one computes."""
     llama = FakeLlama(n_cells=100, window=0)
     kv = KVCache(llama, 100, 0, n_slots=1)
-    slot = kv.take(range(10)).slot
+    slot = kv.acquire(range(10)).slot
     slot.appended(range(10))
     prompt = Interrupting(range(10))
     prompt.slot = slot

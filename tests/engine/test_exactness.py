@@ -37,7 +37,7 @@ def all_logits(path, ids, batch=1, n_ctx=0):
     """Logits at every position, [len(ids), n_vocab], read `batch` tokens at a time past the window."""
     llama = Llama(LoadOptions(str(path), 2, n_ctx))
     generator = Generator(llama)
-    slot = generator.cache.take(ids).slot
+    slot = generator.cache.acquire(ids).slot
     slot.clear()
     logits = []
     while len(logits) < len(ids):
@@ -83,7 +83,7 @@ def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
     assert llama.n_cells < 1100
     ids = llama.tokenize("def f(x):\n    return x\n" * 2000)[:16_000]
     assert len(ids) == 16_000
-    slot = generator.cache.take(ids).slot
+    slot = generator.cache.acquire(ids).slot
     for _ in generator.read(slot, ids, lambda: False):
         pass
     assert len(slot.ids) == 16_000

@@ -13,7 +13,7 @@ from localcoder.engine.api import Request, Sampling
 from localcoder.engine.generate import Generator
 from localcoder.engine.llama import DecodeAborted, Llama, LoadOptions, _errors, lib
 from localcoder.errors import LocalcoderError
-from tests.engine.test_splice import CODE
+from tests.engine.test_kv_shift import CODE
 
 ROUNDING = 0.25
 """In a logit: attention adds up in 16 bits, in the order in which the cells happen to lie. Up to 0.16 was seen when the
@@ -21,7 +21,7 @@ same cells were read into other places."""
 APPROXIMATION = 1.5
 """In a logit, where cells were shifted: up to 0.5 was seen, and up to 4 when half of the keys were rotated twice."""
 APPROXIMATION_NATS = 0.013
-"""A token on average, as published in `splice`."""
+"""A token on average, as published in `kv_shift`."""
 
 
 class Interruptible(Llama):
@@ -41,7 +41,7 @@ class Interruptible(Llama):
         super()._set_abort_check(counting)
         self._counting = counting
 
-    def is_void(self):
+    def is_cancelled(self):
         return self.nodes_left is not None and self.nodes_left <= 0
 
     def go_on(self):
@@ -82,8 +82,8 @@ def test_an_abort_while_keys_are_rotated_changes_nothing(llamas, before, after):
         for slot in generator.cache.slots:
             slot.clear()
         logits(llama, generator, prompt(llama, lines, before))
-        place = generator.cache.take(ids)
-        for _ in generator._fill(place.slot, place.splice, ids, lambda: False):
+        place = generator.cache.acquire(ids)
+        for _ in generator._fill(place.slot, place.shift, ids, lambda: False):
             pass
         llama.nodes_left = nodes
         with pytest.raises(DecodeAborted):
@@ -129,7 +129,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(nodes=st.one_of(st.none(), st.integers(1, 400)))
     def reads_ahead(self, nodes):
         self.llama.nodes_left = nodes
-        self.generator.warm(self.ids, self.llama.is_void)
+        self.generator.warm(self.ids, self.llama.is_cancelled)
         self.llama.go_on()
 
     @rule(
@@ -140,7 +140,7 @@ class Interleavings(RuleBasedStateMachine):
     def asks(self, nodes, max_tokens, alternatives):
         self.llama.nodes_left = nodes
         request = Request(self.ids, max_tokens, alternatives=alternatives)
-        list(self.generator.generate(request, 0.0, self.llama.is_void))
+        list(self.generator.generate(request, 0.0, self.llama.is_cancelled))
         self.llama.go_on()
         spare = range(self.llama.first_spare_sequence, self.llama.first_spare_sequence + self.llama.spare_sequences)
         assert {self.llama.seq_pos_max(seq) for seq in spare} == {-1}
@@ -195,7 +195,7 @@ def test_alternatives_that_the_cells_cannot_hold_together_go_on_in_turn(demo_mod
     request = Request(ids, 100, nothing_ends, alternatives=4)
     events = list(generator.generate(request, 0.0, lambda: False))
     said = [[value[0] for kind, value in events if kind == "token" and value[3] == i] for i in range(4)]
-    assert [len([token for token in lane if token >= 0]) for lane in said] == [100] * 4
+    assert [len([token for token in branch if token >= 0]) for branch in said] == [100] * 4
     assert sorted(value for kind, value in events if kind == "ended") == [[i, "length"] for i in range(4)]
     alone = [v[0] for k, v in generator.generate(Request(ids, 100, nothing_ends), 0.0, lambda: False) if k == "token"]
     assert said[0] == alone

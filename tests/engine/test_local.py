@@ -286,13 +286,13 @@ async def test_alternatives_share_the_prompt_and_the_first_is_the_greedy_one(eng
     ids = (await engine.tokenize([CODE]))[0][:20]
     greedy, _ = await generate(engine, Request(ids, 12))
     tokens, finished = await generate(engine, Request(ids, 12, alternatives=4))
-    lanes = [[t.id for t in tokens if t.alternative == i and t.id >= 0] for i in range(4)]
-    assert lanes[0] == [t.id for t in greedy]
-    assert len({tuple(lane) for lane in lanes}) >= 3
+    branches = [[t.id for t in tokens if t.alternative == i and t.id >= 0] for i in range(4)]
+    assert branches[0] == [t.id for t in greedy]
+    assert len({tuple(branch) for branch in branches}) >= 3
     assert finished.stats.tokens_read == 1
-    assert finished.stats.tokens_generated == sum(map(len, lanes))
+    assert finished.stats.tokens_generated == sum(map(len, branches))
     again, finished = await generate(engine, Request(ids, 12))
-    assert [t.id for t in again] == lanes[0] and finished.stats.tokens_read == 1
+    assert [t.id for t in again] == branches[0] and finished.stats.tokens_read == 1
 
 
 async def test_forced_bytes_heal_a_cut_token(engine):

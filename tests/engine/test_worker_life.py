@@ -171,11 +171,11 @@ class _Reading:
         self.begun, self.ended = queue.SimpleQueue(), queue.SimpleQueue()
         self.let_go = threading.Event()
 
-    def warm(self, ids, is_void):
+    def warm(self, ids, is_cancelled):
         self.begun.put(ids)
-        while not is_void() and not self.let_go.wait(0.01):
+        while not is_cancelled() and not self.let_go.wait(0.01):
             pass
-        self.ended.put((ids, is_void()))
+        self.ended.put((ids, is_cancelled()))
 
     def abort(self):
         pass

@@ -12,7 +12,7 @@ from localcoder import hardware
 from localcoder.assembly import make_engine
 from localcoder.cli.main import cli
 from localcoder.engine.api import Request
-from localcoder.engine.mapping import release_pages
+from localcoder.engine.page_release import release_pages
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import Gpu
 from localcoder.models import memory_fit as fit_module

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Splice:
+class Shift:
     """`old[start:end]` stands in the new prompt from `to` on, and the first `head` ids are the same in both."""
 
     head: int
@@ -27,7 +27,7 @@ class Splice:
         return self.head + self.end - self.start
 
 
-def find_splice(old: Sequence[int], new: Sequence[int], middle: int) -> Splice | None:
+def find_shift(old: Sequence[int], new: Sequence[int], middle: int) -> Shift | None:
     """The ids around the `<fim_middle>` of both prompts that are the same, if both have one."""
     if middle not in old or middle not in new:
         return None
@@ -39,7 +39,7 @@ def find_splice(old: Sequence[int], new: Sequence[int], middle: int) -> Splice |
     before -= max(0, head - (i - before), head - (j - before))
     if before < 0 or after == 0:
         return None
-    return Splice(head, start=i - before, end=i + after, to=j - before)
+    return Shift(head, start=i - before, end=i + after, to=j - before)
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from localcoder.completion.layout import fim_prompt
 from localcoder.engine.api import Request
 from localcoder.engine.generate import READ_SLICE, Generator
+from localcoder.engine.kv_shift import find_shift
 from localcoder.engine.llama import Llama, LoadOptions, log_probability
-from localcoder.engine.splice import find_splice
 
 CODE = '''class Shelf:
     """Books in the order in which they were put there."""
@@ -59,9 +59,9 @@ def prompt(llama, line, typed=""):
     return fim_prompt("spm", llama.tokenize(prefix), llama.tokenize(suffix), llama.info.special, ())
 
 
-def run(generator, ids, is_void=lambda: False):
+def run(generator, ids, is_cancelled=lambda: False):
     """(generated ids, tokens read)"""
-    events = list(generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_void))
+    events = list(generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_cancelled))
     return [value[0] for kind, value in events if kind == "token"], events[-1][1][1]["tokens_read"]
 
 
@@ -69,20 +69,20 @@ ids = st.lists(st.integers(0, 3), max_size=12)
 
 
 @given(ids, ids, ids, ids)
-def test_what_a_splice_says_is_the_same_is_the_same(a, b, c, d):
+def test_what_a_shift_says_is_the_same_is_the_same(a, b, c, d):
     old, new = [*a, 9, *b], [*c, 9, *d]
-    splice = find_splice(old, new, 9)
-    if splice is None:
+    shift = find_shift(old, new, 9)
+    if shift is None:
         return
-    shared = splice.end - splice.start
-    assert old[splice.start : splice.end] == new[splice.to : splice.to + shared]
-    assert old[: splice.head] == new[: splice.head]
-    assert splice.head <= splice.start <= splice.end and splice.head <= splice.to
-    assert splice.kept < len(new)
+    shared = shift.end - shift.start
+    assert old[shift.start : shift.end] == new[shift.to : shift.to + shared]
+    assert old[: shift.head] == new[: shift.head]
+    assert shift.head <= shift.start <= shift.end and shift.head <= shift.to
+    assert shift.kept < len(new)
 
 
-def test_a_prompt_without_a_middle_has_no_splice():
-    assert find_splice([1, 2, 3], [1, 2, 4], 9) is None
+def test_a_prompt_without_a_middle_has_no_shift():
+    assert find_shift([1, 2, 3], [1, 2, 4], 9) is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(10, 7), (7, 10), (12, 11), (11, 14)])
@@ -142,12 +142,12 @@ def test_an_aborted_move_loses_nothing(llama):
     generator = Generator(llama)
     there, back = prompt(llama, 13), prompt(llama, 6)
     expected, _ = run(generator, there)
-    splice = find_splice(there, back, llama.info.special.fim_middle)
-    assert splice.to - splice.head > READ_SLICE  # so that the second look comes in the middle of it
+    shift = find_shift(there, back, llama.info.special.fim_middle)
+    assert shift.to - shift.head > READ_SLICE  # so that the second look comes in the middle of it
     looks = iter([False, True])
     assert run(generator, back, lambda: next(looks, True)) == ([], READ_SLICE)
     assert run(generator, there) == (expected, 1)
-    assert run(generator, back)[1] <= splice.to - splice.head + 1
+    assert run(generator, back)[1] <= shift.to - shift.head + 1
 
 
 def test_moves_and_reading_ahead_in_turns_leave_both_slots_right(llama, fresh_llama):
