@@ -187,8 +187,8 @@ class KVCache:
             [P Q R]    [A B X × 200]   A B Z          the second would lose too much: the first, with a copy of A B
 
         A slot that would lose more than `LARGEST_DROP` ids is left as it is, and another goes on with a copy of the
-        shared prefix. So is the latest slot when reading `ahead`, since that may never be asked for; and then shifted
-        cells are read again.
+        shared prefix. When reading `ahead`, which may never be asked for, it is the latest slot that is left whatever
+        it would lose, and no other; and then shifted cells are read again.
         """
         best = self._best(ids, ahead=ahead)
         slot, kept, latest = best.slot, best.kept, self._slots[-1]
@@ -197,7 +197,8 @@ class KVCache:
             self._use(slot)
             return best
         lost = len(slot.ids) - kept
-        if lost > LARGEST_DROP or (ahead and slot is latest and lost > 0):
+        is_left = slot is latest and lost > 0 if ahead else lost > LARGEST_DROP
+        if is_left:
             source, slot = slot, next(each for each in self._slots if each is not slot)
             slot.copy_prefix(source, kept)
         self._use(slot)

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from localcoder.engine import cache, generate
 from localcoder.engine.api import ModelInfo, Request, SpecialIds
-from localcoder.engine.cache import KVCache
+from localcoder.engine.cache import LARGEST_DROP, KVCache
 from localcoder.engine.generate import Generator
 from localcoder.engine.llama import DecodeAborted
 
@@ -260,6 +260,18 @@ def test_cells_are_right_whatever_is_asked(monkeypatch):
     ]:
         monkeypatch.setattr(module, name, value)
     run_state_machine_as_test(Requests, settings=settings(max_examples=150, stateful_step_count=30, deadline=None))
+
+
+def test_reading_ahead_leaves_the_text_that_was_asked_for_last():
+    """Both slots begin alike, and what is read ahead has no more in common with either."""
+    generator = Generator(FakeLlama(n_cells=2000, window=0))
+    head, rest = (PREFIX, SUFFIX, MIDDLE), LARGEST_DROP + 40
+    older, latest, ahead = ((*head, *[token] * rest) for token in (10, 11, 12))
+    for ids in (older, latest):
+        list(generator.generate(Request(ids, 1), 0.0, lambda: False))
+    generator.warm(ahead, lambda: False)
+    assert generator.reusable(latest, exact=True) == len(latest) - 1
+    assert generator.reusable(ahead, exact=True) == len(ahead) - 1
 
 
 class Interrupting(tuple):
