@@ -25,8 +25,8 @@ from localcoder.completion.document import Document
 from localcoder.completion.scheduler import Busy, Overtaken, Scheduler
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
-from localcoder.serve import speak
-from localcoder.serve.speak import BadBody
+from localcoder.serve import fields, llama_server, openai
+from localcoder.serve.fields import BadBody
 
 MAX_BODY_BYTES = 8 << 20
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -129,31 +129,31 @@ async def _body(request: HttpRequest) -> dict[str, Any]:
 
 
 async def _infill(request: HttpRequest) -> Response:
-    document, options, stream = speak.read_infill(await _body(request), request.app.state.usual)
+    document, options, stream = llama_server.read_infill(await _body(request), request.app.state.usual)
     scheduler: Scheduler = request.app.state.scheduler
     if options.max_tokens == 0:
         await scheduler.read_ahead(document, options)
-        return JSONResponse(speak.infill_nothing((await scheduler.engine.info()).name))
+        return JSONResponse(llama_server.infill_nothing((await scheduler.engine.info()).name))
     if stream:
-        return _events(scheduler.run(document, options), speak.infill_chunk, speak.infill_result)
+        return _events(scheduler.run(document, options), llama_server.infill_chunk, llama_server.infill_result)
     completion = await _finish(request, scheduler, document, options)
-    return JSONResponse({**speak.infill_result(completion), "content": completion.text})
+    return JSONResponse({**llama_server.infill_result(completion), "content": completion.text})
 
 
 async def _completions(request: HttpRequest) -> Response:
-    document, options, stream = speak.read_completions(await _body(request))
+    document, options, stream = openai.read_completions(await _body(request))
     scheduler: Scheduler = request.app.state.scheduler
     name = (await scheduler.engine.info()).name
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
     if stream:
         return _events(
             scheduler.run(document, options),
-            lambda delta: {**shell, **speak.openai_chunk(delta)},
-            lambda completion: {**shell, **speak.openai_last_chunk(completion)},
+            lambda delta: {**shell, **openai.chunk(delta)},
+            lambda completion: {**shell, **openai.last_chunk(completion)},
             end="data: [DONE]\n\n",
         )
     completion = await _finish(request, scheduler, document, options)
-    return JSONResponse({**shell, **speak.openai_result(completion)})
+    return JSONResponse({**shell, **openai.result(completion)})
 
 
 async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document, options: Options) -> Completion:
@@ -197,8 +197,8 @@ def _events(
         try:
             async with aclosing(updates) as open_updates:
                 async for update in open_updates:
-                    fields = chunk(update) if isinstance(update, TextDelta) else last(update)
-                    yield f"data: {json.dumps(fields, ensure_ascii=False)}\n\n"
+                    data = chunk(update) if isinstance(update, TextDelta) else last(update)
+                    yield f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
         except LocalcoderError as error:
             yield f"data: {json.dumps({'error': _error_fields(500, error.what, error.todo)})}\n\n"
         yield end
@@ -241,18 +241,18 @@ async def _props(request: HttpRequest) -> Response:
 
 async def _tokenize(request: HttpRequest) -> Response:
     body = await _body(request)
-    content = speak.text(body, "content")
+    content = fields.text(body, "content")
     engine: Engine = request.app.state.scheduler.engine
     (ids,) = await engine.tokenize([content])
     if not body.get("with_pieces"):
         return JSONResponse({"tokens": ids})
     pieces = await engine.pieces(ids)
-    return JSONResponse({"tokens": [speak.piece(i, data) for i, data in zip(ids, pieces, strict=True)]})
+    return JSONResponse({"tokens": [llama_server.piece(i, data) for i, data in zip(ids, pieces, strict=True)]})
 
 
 async def _detokenize(request: HttpRequest) -> Response:
     engine: Engine = request.app.state.scheduler.engine
-    ids = speak.token_ids(await _body(request), (await engine.info()).n_vocab)
+    ids = llama_server.token_ids(await _body(request), (await engine.info()).n_vocab)
     return JSONResponse({"content": b"".join(await engine.pieces(ids)).decode("utf-8", "replace")})
 
 

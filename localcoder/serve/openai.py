@@ -1,0 +1,80 @@
+"""OpenAI's dialect: bodies in, data out, as its API reference describes legacy completions."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from localcoder.completion.complete import Completion, Options, TextDelta
+from localcoder.completion.document import Document
+from localcoder.completion.ending import MODES, Mode
+from localcoder.engine.api import Sampling
+from localcoder.serve import fields
+
+MAX_ALTERNATIVES = 8
+_FINISH_REASONS = {"length": "length", "time": "length"}
+
+
+def read_completions(body: dict[str, Any]) -> tuple[Document, Options, bool]:
+    """The document, the options and whether to stream, of a request to `/v1/completions`.
+
+    Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. Raises BadBody.
+    """
+    prompt = fields.text(body, "prompt")
+    sampling = Sampling(
+        temperature=fields.number(body, "temperature", 1.0, 0, 2),
+        top_p=fields.number(body, "top_p", 1.0, 0, 1),
+        seed=fields.seed(body),
+    )
+    options = Options(
+        mode=cast(Mode, fields.choice(body, "mode", MODES, "free")),
+        alternatives=int(fields.number(body, "n", 1, 1, MAX_ALTERNATIVES)),
+        max_tokens=max(1, int(fields.number(body, "max_tokens", 16, 0, fields.MAX_TOKENS))),
+        sampling=sampling,
+        logprobs=body.get("logprobs") not in (None, False),
+        first_token_s=fields.first_token_s(body),
+    )
+    stream = fields.flag(body, "stream")
+    if stream and options.alternatives > 1:
+        raise fields.BadBody("'n' above 1 cannot be streamed.")
+    return Document(prompt + fields.text(body, "suffix", ""), len(prompt)), options, stream
+
+
+def chunk(delta: TextDelta) -> dict[str, Any]:
+    return {"choices": [{"text": delta.text, "index": 0, "logprobs": None, "finish_reason": None}]}
+
+
+def last_chunk(completion: Completion) -> dict[str, Any]:
+    reason = _FINISH_REASONS.get(completion.reason, "stop")
+    choice = {"text": "", "index": 0, "logprobs": None, "finish_reason": reason}
+    return {"choices": [choice], "usage": _usage(completion)}
+
+
+def result(completion: Completion) -> dict[str, Any]:
+    choices = [
+        {
+            "text": each.text,
+            "index": index,
+            "logprobs": _logprobs(each),
+            "finish_reason": _FINISH_REASONS.get(each.reason, "stop"),
+        }
+        for index, each in enumerate((completion, *completion.others))
+    ]
+    return {"choices": choices, "usage": _usage(completion)}
+
+
+def _usage(completion: Completion) -> dict[str, Any]:
+    prompt, generated = len(completion.prompt_ids), completion.stats.tokens_generated
+    cached = {"cached_tokens": completion.stats.tokens_reused}
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": generated,
+        "total_tokens": prompt + generated,
+        "prompt_tokens_details": cached,
+    }
+
+
+def _logprobs(completion: Completion) -> dict[str, Any] | None:
+    tokens = [token for token in completion.tokens if token.logprob is not None]
+    if not tokens:
+        return None
+    return {"tokens": [t.text for t in tokens], "token_logprobs": [t.logprob for t in tokens]}
