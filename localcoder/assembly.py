@@ -6,6 +6,7 @@ file, else it is the setting's default; `localcoder.settings` has the last three
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from localcoder.completion.complete import Options
@@ -69,7 +70,8 @@ def make_engine(
         raise does_not_fit(reference.path.name, found)
     return LocalEngine(
         reference.path,
-        n_threads=threads or settings.threads or None,
+        # More threads than cores only wait for one another: thousands stop the machine.
+        n_threads=min(threads or settings.threads, os.cpu_count() or 1) or None,
         n_gpu_layers=found.gpu_layers,
         loras=loras or _loras(settings),
         snapshots_dir=snapshots_dir() if snapshots else None,

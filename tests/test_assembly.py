@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_a_reference_is_data(demo_model: Path) -> None:
     assert refer(str(demo_model)) == LocalModel(demo_model)
     assert refer("http://box:8012") == RemoteModel("http://box:8012")
     make_engine(LocalModel(demo_model), Settings())
+
+
+def test_threads_are_no_more_than_the_machine_has(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    init = "localcoder.engine.local.LocalEngine.__init__"
+    monkeypatch.setattr(init, lambda self, path, **how: asked.append(how["n_threads"]))
+    for settings, threads in ((Settings(), 5000), (Settings(threads=5000), None), (Settings(), 1), (Settings(), None)):
+        make_engine(LocalModel(demo_model), settings, threads=threads)
+    cores = os.cpu_count() or 1
+    assert asked == [cores, cores, 1, None]
 
 
 @pytest.mark.parametrize("url", ["http://box:8012", "https://box/v1"])

@@ -367,9 +367,10 @@ def _count_lone_brackets(grammar: Grammar, tree: Tree) -> int:
 def _lone_bracket_query(grammar: Grammar) -> Query | None:
     """A query for a shell's `}` that closes nothing: to its grammar it is a command of that name."""
     try:
-        return Query(grammar, '((command_name (word) @bracket) (#eq? @bracket "}"))')
+        query: Query = Query(grammar, '((command_name (word) @bracket) (#eq? @bracket "}"))')
     except QueryError:
         return None
+    return query
 
 
 class _Scanned:

@@ -73,7 +73,7 @@ class Llama:
         params = lib.llama_model_default_params()
         params.n_gpu_layers = options.n_gpu_layers
         _errors.clear()
-        self._model = lib.llama_model_load_from_file(str(path).encode(), params)
+        self._model: int = lib.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
             raise self._load_error(path)
         release_pages(path)
@@ -140,7 +140,7 @@ class Llama:
         params.n_threads = params.n_threads_batch = options.n_threads
         params.no_perf = True
         _errors.clear()
-        context = lib.llama_init_from_model(self._model, params)
+        context: int = lib.llama_init_from_model(self._model, params)
         if not context:
             raise LocalcoderError(
                 f"{Path(options.path).name}: no memory for a context of {n_ctx} tokens ({self._last_error()}).",
@@ -227,7 +227,7 @@ class Llama:
         self._is_shift_pending = True
 
     def seq_pos_max(self, seq: int) -> int:
-        return lib.llama_memory_seq_pos_max(self._memory, seq)
+        return int(lib.llama_memory_seq_pos_max(self._memory, seq))
 
     def sequence_state(self, seq: int) -> bytes:
         """llama.cpp's own copy of a sequence's cells."""
@@ -239,7 +239,7 @@ class Llama:
     def restore_sequence(self, seq: int, data: bytes) -> bool:
         """Put a state into a sequence. The data has to be whole: llama.cpp asserts on what is not."""
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        return lib.llama_state_seq_set_data(self._context, buffer, len(data), seq) > 0
+        return bool(lib.llama_state_seq_set_data(self._context, buffer, len(data), seq) > 0)
 
     # Computing
 
@@ -358,7 +358,7 @@ class Sampler:
 
     def sample(self, index: int = -1) -> int:
         """Choose a token from an output of the last batch."""
-        return lib.llama_sampler_sample(self._chain, self._context, index)
+        return int(lib.llama_sampler_sample(self._chain, self._context, index))
 
     def close(self) -> None:
         lib.llama_sampler_free(self._chain)
@@ -390,7 +390,7 @@ _errors: list[str] = []
 _MOST_ERRORS = 8
 
 
-@lib.llama_log_callback
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
 def _log_callback(level: int, text: bytes, _: object) -> None:
     """llama.cpp has one log a process: warnings go to standard error, and errors are kept for whoever asks why."""
     if level in (_LOG_WARN, _LOG_ERROR):

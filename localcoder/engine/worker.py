@@ -97,7 +97,7 @@ class Worker:
         self._send(job["id"], ok=asdict(llama.info))
 
     def _is_cancelled(self, job: dict[str, Any]) -> bool:
-        return job["id"] <= max(self._void, self._void_ahead if job["op"] == "warm" else 0)
+        return bool(job["id"] <= max(self._void, self._void_ahead if job["op"] == "warm" else 0))
 
     def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
         job_id = job["id"]
