@@ -1,4 +1,4 @@
-"""Is everything here that localcoder needs: each check says what it found, and the command that mends it."""
+"""Is everything here that localcoder needs: each check says what it found, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def _models() -> Iterator[Check]:
             yield Check("", "ok", f"{model.name}: sound; {found.verdict}, {found.reason}")
     if useless := maintenance.leftovers():
         size = sum(leftover.size_bytes for leftover in useless)
-        yield Check("", "note", f"{len(useless)} files of no use, {size / 1e9:.1f} GB", "localcoder models prune")
+        yield Check("", "note", f"{len(useless)} unused files, {size / 1e9:.1f} GB", "localcoder models prune")
 
 
 def _settings() -> Iterator[Check]:

@@ -6,8 +6,6 @@ import ast
 import difflib
 import inspect
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from localcoder.errors import LocalcoderError
+from localcoder.files import write_file
 from localcoder.paths import settings_file
 
 Source = Literal["default", "file", "environment"]
@@ -115,29 +114,12 @@ def save(changes: Mapping[str, Any], path: Path | None = None) -> None:
             if name not in document:
                 document.add(tomlkit.comment(help_of(name)))
             document[name] = dict(value) if isinstance(value, Mapping) else value
-        _replace(path, tomlkit.dumps(document))
+        Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, tomlkit.dumps(document))
     except OSError as error:
         raise LocalcoderError(f"{path} cannot be written: {error.strerror}.", "Check its permissions.") from None
     except tomlkit.exceptions.ParseError as error:
-        raise LocalcoderError(f"{path} is not TOML: {error}.", "Mend or delete it.", exit_code=2) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Where it is a link, as dotfiles managers make them, the link stays."""
-    target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".settings.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        raise LocalcoderError(f"{path} is not TOML: {error}.", "Fix or delete it.", exit_code=2) from None
 
 
 @cache
@@ -196,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise LocalcoderError(f"{path} cannot be read: {error.strerror}.", "Check it.", exit_code=2) from None
     except (tomlkit.exceptions.ParseError, UnicodeDecodeError) as error:
-        raise LocalcoderError(f"{path} is not TOML: {error}.", "Mend or delete it.", exit_code=2) from None
+        raise LocalcoderError(f"{path} is not TOML: {error}.", "Fix or delete it.", exit_code=2) from None
 
 
 def _checked(name: str, value: Any, where: str) -> Any:

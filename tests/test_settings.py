@@ -38,9 +38,9 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ("idle_minutes = inf", "`idle_minutes` cannot be `inf`", "a number"),
         (f"temperature = {'9' * 400}", "`temperature` cannot be `999", "a number"),
         (f"threads = {'9' * 400}", "`threads` cannot be `999", "whole number"),
-        (f"max_tokens = {'9' * 5000}", "is not TOML", "Mend or delete it"),
-        (f"theme = {'[' * 5000}", "is not TOML", "Mend or delete it"),
-        ("theme = ", "is not TOML", "Mend or delete it"),
+        (f"max_tokens = {'9' * 5000}", "is not TOML", "Fix or delete it"),
+        (f"theme = {'[' * 5000}", "is not TOML", "Fix or delete it"),
+        ("theme = ", "is not TOML", "Fix or delete it"),
     ],
 )
 def test_nonsense_is_named_and_the_nearest_sense_too(tmp_path: Path, text: str, what: str, todo: str) -> None:

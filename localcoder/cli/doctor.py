@@ -1,4 +1,4 @@
-"""`localcoder doctor`: what is here, what is broken, and what mends it."""
+"""`localcoder doctor`: what is here, what is broken, and what fixes it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(path: Path, as_json: bool, tensors: bool, header: bool) -> None:
     """Show what FILE.gguf is: architecture, sizes, types, FIM ids, window, and what is wrong with it.
 
-    Ends with 1 if something is wrong. `localcoder repair` mends what is wrong with the metadata.
+    Ends with 1 if something is wrong. `localcoder repair` fixes what is wrong with the metadata.
     """
     from converters.inspection import inspect
 

@@ -7,7 +7,7 @@ import click
 from localcoder.cli.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "list": ("localcoder.cli.models_list", "List the models that are here, and those that can be had."),
+    "list": ("localcoder.cli.models_list", "List the models that are here, and those that are available."),
     "show": ("localcoder.cli.models_list:show_command", "Show what is known of a model."),
     "recommend": ("localcoder.cli.models_recommend", "Say which model suits this machine, and what each needs."),
     "pull": ("localcoder.cli.models_get:pull_command", "Fetch a model from the Hugging Face hub."),
@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def command(ctx: click.Context, every: bool, as_json: bool) -> None:
-    """Models: without a command, `localcoder models` lists what is here and what can be had.
+    """Models: without a command, `localcoder models` lists what is here and what is available.
 
     MODEL is a name (`nano`, `starcoder2:3b`, `starcoder2:7b-q5_k_m`, a file's name in the models directory), a file on
     the Hugging Face hub (OWNER/REPOSITORY or OWNER/REPOSITORY/FILE), or the path of a GGUF file. A name goes

@@ -68,7 +68,7 @@ def agree(accept_licence: bool) -> None:
             todo = "Read them, and give --accept-licence if you agree."
             raise LocalcoderError("These terms have to be agreed to.", todo, exit_code=2)
         if not click.confirm("Do you agree?", err=True):
-            raise LocalcoderError("Nothing was fetched.", "StarCoder2 can be had under these terms only.")
+            raise LocalcoderError("Nothing was fetched.", "StarCoder2 is available under these terms only.")
     licence.accept()
 
 

@@ -1,4 +1,4 @@
-"""`localcoder models list` and `show`: the models that are here, those that can be had, and what is known of one."""
+"""`localcoder models list` and `show`: the models that are here, those that are available, and what is known of one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 @click.option("--all", "every", is_flag=True, help="Every type of every model, and the checkpoints to convert from.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(every: bool, as_json: bool) -> None:
-    """List the models that are here and those that can be had, and whether they fit this machine."""
+    """List the models that are here and those that are available, and whether they fit this machine."""
     print_list(every=every, as_json=as_json)
 
 

@@ -357,7 +357,7 @@ class _Worker:
                 if queue := self._queues.get(message["id"]):
                     queue.put_nowait(message)
         except (ValueError, KeyError):
-            # Not a line of the protocol: a child that cannot be understood is of no use.
+            # Not a line of the protocol: a child that cannot be understood is useless.
             with suppress(ProcessLookupError):
                 self._process.kill()
         self.alive = False

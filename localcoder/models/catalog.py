@@ -1,4 +1,4 @@
-"""StarCoder2 models that can be had: where, how large, and what they need while they run. The data is catalog.toml."""
+"""The StarCoder2 models there are: where, how large, and what they need while they run. The data is catalog.toml."""
 
 from __future__ import annotations
 

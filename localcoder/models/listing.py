@@ -1,4 +1,4 @@
-"""All models at a glance: those that are here, those half here, and those that can be had."""
+"""All models at a glance: those that are here, those half here, and those that are available."""
 
 from __future__ import annotations
 

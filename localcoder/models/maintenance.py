@@ -1,4 +1,4 @@
-"""Looking after the models directory: are its files what they should be, and what in it is of no use."""
+"""Looking after the models directory: are its files what they should be, and which of them are unused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file of no use. `why` is a few words for people."""
+    """An unused file. `why` is a few words for people."""
 
     path: Path
     size_bytes: int
@@ -66,7 +66,7 @@ def _known_digest(model: Installed) -> str:
 
 
 def leftovers(*, parts: bool = True) -> list[Leftover]:
-    """What lies in the models directory and is of no use. With `parts`: interrupted pulls too, which could go on."""
+    """What lies in the models directory unused. With `parts`: interrupted pulls too, which could go on."""
     folder = paths.models_dir()
     found = []
     try:

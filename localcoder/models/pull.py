@@ -130,7 +130,7 @@ def _state_file(part: Path) -> Path:
 
 
 def _locate(hub: HuggingFaceHub, source: Source, state: PartState | None) -> tuple[RemoteRepository, RemoteFile]:
-    """The file to fetch: at the commit that the `.part` is of, as long as that is what is asked for and can be had."""
+    """The file to fetch: at the commit that the `.part` is of, as long as that is what is asked for and available."""
     part = part_of(paths.models_dir() / source.local_name)
     same = state and (state.repository, state.file) == (source.repository, source.file)
     if state and same and source.revision in ("", state.commit):

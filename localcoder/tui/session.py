@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from localcoder.files import write_file
 from localcoder.paths import state_dir
 from localcoder.tui.files import Stamp
 
@@ -140,9 +140,4 @@ def _buffer(*, stamp: dict[str, int] | None = None, **values: Any) -> SavedBuffe
 def _write(path: Path, data: Any) -> None:
     # Unsaved text may be secret, and surrogates cannot be written as UTF-8 but can as JSON escapes.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        json.dump(data, file)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(temporary).replace(path)
+    write_file(path, json.dumps(data), mode=0o600)
