@@ -15,14 +15,13 @@ from textual.screen import Screen
 from textual.widgets import Footer, TextArea
 from textual.worker import Worker, WorkerState
 
-from localcoder.completion.complete import Completion, Options
+from localcoder.assembly import make_options
+from localcoder.completion.complete import Completion
 from localcoder.completion.ending import MODES
-from localcoder.engine.api import Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models import measured_speed, store
 from localcoder.models.memory_fit import gigabytes
 from localcoder.power import LOOK_S, PowerWatch
-from localcoder.settings import Settings
 from localcoder.tui.buffer import Buffer
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
 from localcoder.tui.controllers.autosave import Autosave
@@ -95,7 +94,7 @@ class EditScreen(Screen[None]):
         self.completing = Completing(
             self,
             engines,
-            _options(settings.now),
+            make_options(settings.now, first_token_s=settings.now.first_token_s, logprobs=True),
             power=power,
             show_status=self._status_line.show,
             model_loaded=self._show_model,
@@ -393,7 +392,8 @@ class EditScreen(Screen[None]):
         """Apply what can be applied to what is open."""
         for buffer in self.buffers:
             self._configure(buffer)
-        self.completing.options = _options(self._settings.now)
+        now = self._settings.now
+        self.completing.options = make_options(now, first_token_s=now.first_token_s, logprobs=True)
         self.completing.is_automatic = self._settings.now.automatic
         self._show_place()
 
@@ -426,14 +426,3 @@ class EditScreen(Screen[None]):
 _ENOUGH_TOKENS = 16
 """Chosen: fewer say little about a model's speed."""
 _MODE_NAMES = {"line": "one line", "block": "one block", "free": "as long as the model likes"}
-
-
-def _options(settings: Settings) -> Options:
-    """How the settings want completions to be made."""
-    return Options(
-        mode=settings.mode,
-        max_tokens=settings.max_tokens,
-        first_token_s=settings.first_token_s,
-        sampling=Sampling(temperature=settings.temperature),
-        logprobs=True,
-    )
