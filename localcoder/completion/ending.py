@@ -37,7 +37,9 @@ _SURELY_REPEATED = 100
 
 @dataclass(frozen=True)
 class End:
-    """What is shown, and why it ends there: line, block, bracket, suffix, loop, or "" when the text itself ended."""
+    """What is shown, and why it ends there: line, block, bracket, suffix, loop; "end" where the model ended, "" where the
+    text was broken off.
+    """
 
     text: str
     reason: str
@@ -124,7 +126,7 @@ class Ending:
             newline = "\n" if self._is_last and "\n" in text[len(text.rstrip()) :] else ""
             text = text.rstrip() + newline
         text = self._text[: max(len(text), self._shown)]
-        return End(self._outward(text), self.reason or "")
+        return End(self._outward(text), self.reason or ("end" if ended else ""))
 
     def rest(self, end: End) -> str:
         """What of the end was not yet returned by `feed`."""
