@@ -37,7 +37,7 @@ _SURELY_REPEATED = 100
 
 @dataclass(frozen=True)
 class End:
-    """What is shown, and why it ends there: line, block, bracket, suffix, loop; "end" where the model ended, "" where the
+    """What is shown, and why it ends there: line, block, bracket, suffix, loop, or "end": the model ended; "" where the
     text was broken off.
     """
 
