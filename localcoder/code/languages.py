@@ -27,6 +27,8 @@ class Language:
     """Lines that match make the next one deeper."""
     by_indentation: bool = False
     """Whether a block ends where a line is indented less, rather than at a bracket."""
+    ends_by_word: bool = False
+    """Whether a word like `end` closes a block: a line indented less does not leave it by that alone."""
     has_strings: bool = True
     """Whether quotes enclose strings; in prose they do not."""
 
@@ -50,18 +52,19 @@ LANGUAGES: tuple[Language, ...] = (
     Language("php", "PHP", (".php",), _SLASHES, "tree_sitter_php", "language_php"),
     Language("ruby", "Ruby", (".rb", ".rake", ".gemspec"), _HASH, "tree_sitter_ruby",
              filenames=("Rakefile", "Gemfile"),
-             by_indentation=True,
+             by_indentation=True, ends_by_word=True,
              indent_after=r"^\s*(def|class|module|if|unless|while|until|case|when|else|elsif|begin|rescue|ensure)\b|"
                           r"\bdo(\s*\|.*\|)?\s*$|[{(\[]\s*$"),
     Language("kotlin", "Kotlin", (".kt", ".kts"), _SLASHES, "tree_sitter_kotlin"),
     Language("swift", "Swift", (".swift",), _SLASHES, "tree_sitter_swift"),
     Language("lua", "Lua", (".lua",), "--", "tree_sitter_lua",
-             by_indentation=True, indent_after=r"\b(then|do|else|repeat)\s*$|\bfunction\b.*\)\s*$|[{(\[]\s*$"),
+             by_indentation=True, ends_by_word=True,
+             indent_after=r"\b(then|do|else|repeat)\s*$|\bfunction\b.*\)\s*$|[{(\[]\s*$"),
     Language("r", "R", (".r", ".R"), _HASH),
     Language("sql", "SQL", (".sql",), "--", "tree_sitter_sql"),
     Language("shell", "Shell", (".sh", ".bash", ".zsh"), _HASH, "tree_sitter_bash",
              filenames=(".bashrc", ".profile", ".zshrc"),
-             by_indentation=True, indent_after=r"\b(then|do|else)\s*$|[{(]\s*$"),
+             by_indentation=True, ends_by_word=True, indent_after=r"\b(then|do|else)\s*$|[{(]\s*$"),
     Language("html", "HTML", (".html", ".htm"), _ANGLES, "tree_sitter_html", by_indentation=True),
     Language("css", "CSS", (".css", ".scss"), ("/*", "*/"), "tree_sitter_css"),
     Language("markdown", "Markdown", (".md", ".markdown"), _ANGLES, "tree_sitter_markdown", by_indentation=True,

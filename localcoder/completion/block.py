@@ -48,6 +48,7 @@ class Block:
         self._line = line
         self._open_brackets = open_brackets
         self._by_indentation = language.by_indentation
+        self._ends_by_word = language.ends_by_word
         self._is_head = re.search(language.indent_after, line) is not None
         self._is_own_line = self._is_known = bool(line.strip())
         self._indent = depth_of(line)
@@ -113,7 +114,7 @@ class Block:
         indent, text = depth_of(line), line.strip()
         closes, goes_on = _CLOSES.match(text) is not None, _GOES_ON.match(text) is not None
         if indent < self._indent and self._by_indentation:
-            return "closes" if closes else "leaves"
+            return "closes" if closes else "follows" if self._ends_by_word else "leaves"
         if self._over is not None and indent <= self._over and not goes_on:
             return "closes" if closes else "follows"
         if indent == self._indent and not closes and not goes_on:

@@ -92,6 +92,7 @@ def test_pairs_over_several_lines(name: str, code: str, text: str, wanted: str) 
         ("a.cpp", "  switch (a) {\n    |\n  }\n", "case 1:\n      b();\n      break;\n    case 2:\n      break;"),
         ("a.rb", "class A\n  |\nend\n", "def a\n    b do\n      c\n    end\n  end"),
         ("a.lua", "function f()\n  |\nend\n", "if a then\n    b()\n  end"),
+        ("a.lua", "function f()\n    |\nend\n", "a()\n   return b"),
         ("a.html", "<div>\n  |\n</div>\n", "<div>\n    <p>x</p>\n  </div>"),
         ("a.md", "# A\n\n```python\n|\n```\n\nText\n", "x = (\n\n\ny"),
         ("a.yaml", "a:\n  - b: 1\n    c:\n|\nd: 2\n", "      - x\n      - y: z\n\n        w: 1"),
