@@ -10,7 +10,7 @@ from localcoder.code.grammars import grammar_of, limited_parser
 from localcoder.code.languages import PLAIN, Language, by_name, language_of
 
 _LOOKED_AT = 1_500
-"""Characters at the beginning and before the cursor that decide."""
+"""Characters at the beginning and behind the cursor that decide."""
 _STRICT = ["python", "go", "rust", "java", "c", "cpp", "javascript", "typescript", "csharp", "lua", "ruby", "css"]
 """Languages whose grammars refuse what is not theirs; of those that refuse least, the first is taken. The grammars of
 HTML, PHP, Kotlin, shell, Markdown and YAML take anything; HTML and PHP are known by how a text begins."""
@@ -25,17 +25,19 @@ def language_at(path: Path | None, text: str, cursor: int) -> Language:
     first_line = text.partition("\n")[0]
     if path is not None or first_line.startswith("#!") or not text.strip():
         return language_of(path, first_line)
-    return _guess(text[:_LOOKED_AT], text[max(_LOOKED_AT, cursor // 1_000 * 1_000 - _LOOKED_AT) :][:_LOOKED_AT])
+    # Without the cursor's line, so that a guess lasts while someone types in it.
+    line = text.rfind("\n", 0, cursor) + 1
+    return _guess(text[: min(line, _LOOKED_AT)], text[text.find("\n", cursor) + 1 or len(text) :][:_LOOKED_AT])
 
 
-@lru_cache(maxsize=64)
-def _guess(head: str, middle: str) -> Language:
-    begins = head.lstrip()
+@lru_cache(maxsize=256)
+def _guess(head: str, behind: str) -> Language:
+    begins = (head + behind).lstrip()
     if begins.startswith("<?php"):
         return by_name("php")
     if begins.startswith(("<!", "<html")):
         return by_name("html")
-    sample = head + middle
+    sample = head + behind
     found = [(_odd_tokens(by_name(name), sample.encode("utf-8", "replace")), name) for name in _STRICT]
     fewest, name = min(found, key=lambda item: item[0])
     return by_name(name) if fewest <= _ODD_TOKENS_A_LINE * (sample.count("\n") + 2) else PLAIN

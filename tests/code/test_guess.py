@@ -22,7 +22,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_text_without_a_name_is_known_by_what_parses_it(name: str) -> None:
-    assert language_at(None, SAMPLES[name], 40).name == name
+    assert language_at(None, SAMPLES[name], len(SAMPLES[name])).name == name
 
 
 def test_a_name_and_an_interpreter_win() -> None:
