@@ -11,7 +11,7 @@ from localcoder.code.languages import PLAIN, Language, by_name, language_of
 
 _LOOKED_AT = 1_500
 """Characters at the beginning and behind the cursor that decide."""
-_STRICT = ["python", "go", "rust", "java", "c", "cpp", "javascript", "typescript", "csharp", "lua", "ruby", "css"]
+_STRICT = ["python", "go", "rust", "java", "c", "cpp", "javascript", "typescript", "csharp", "lua", "ruby"]
 """Languages whose grammars refuse what is not theirs; of those that refuse least, the first is taken. The grammars of
 HTML, PHP, Kotlin, shell, Markdown and YAML take anything; HTML and PHP are known by how a text begins."""
 _ODD_TOKENS_A_LINE = 1.0
