@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from localcoder.code.brackets import OPENING, OpenBracket
 from localcoder.code.indentation import depth_of
 from localcoder.code.languages import Language
-from localcoder.code.surroundings import OPENING, Fit, OpenBracket
+from localcoder.code.surroundings import Fit
 
 _CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|until)\b|```|~~~|\"\"\"|'''")
 """How a line begins that closes a block."""

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from localcoder.code.brackets import CLOSING, OPENING, cursor_line
 from localcoder.code.guess import language_at
-from localcoder.code.surroundings import CLOSING, OPENING, Fit, cursor_line, surroundings
+from localcoder.code.surroundings import Fit, surroundings
 from localcoder.completion.block import Block
 from localcoder.completion.document import Document
 from localcoder.completion.repetition import Loop, Repetition

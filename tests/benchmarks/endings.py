@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localcoder.code.brackets import CLOSING, OPENING
 from localcoder.code.indentation import depth_of
 from localcoder.code.languages import LANGUAGES, language_of
-from localcoder.code.surroundings import CLOSING, OPENING
 from localcoder.completion.document import Document
 from localcoder.completion.ending import Ending, end_of
 
