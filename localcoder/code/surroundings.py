@@ -20,7 +20,7 @@ from localcoder.code.parsed import Parsed
 from localcoder.code.scanned import Scanned
 
 _BEFORE, _AFTER = 24_000, 12_000
-"""Characters on each side that are parsed: a parse of both takes some 3 ms (tests/benchmarks/endings.py)."""
+"""Characters on each side that are parsed. Chosen so that a parse of both takes a few milliseconds."""
 _SLOW_S = 0.2
 """What takes longer is not what the grammar is for, or broken all over. Chosen: 60 times what a good file takes."""
 _CLOSES_ONLY = re.compile(r"\s*(?:[)\]};,]+|end|done|fi|esac)\s*$")
