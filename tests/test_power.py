@@ -11,9 +11,11 @@ from localcoder import hardware, power
 from localcoder.assembly import make_engine
 from localcoder.engine import local
 from localcoder.engine.api import Request
+from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import Llama, LoadOptions
 from localcoder.engine.local import LocalEngine
+from localcoder.engine.prefill import Prefill
+from localcoder.engine.wire import Load
 from localcoder.power import Power, PowerWatch
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
@@ -72,12 +74,12 @@ def test_heat_is_a_count_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_half_the_threads_and_longer_pauses_on_battery(
     demo_model: Path, unplugged: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    llama = Llama(LoadOptions(str(demo_model), 4))
+    llama = Context(Load(str(demo_model), 4))
     used: list[int] = []
     monkeypatch.setattr(llama, "use_threads", used.append)
     monkeypatch.setattr("localcoder.hardware.OthersLoad.cores", lambda self: 0.0)
     for watch, threads in ((PowerWatch(), 2), (PowerWatch(is_on=False), 4)):
-        generator = Generator(llama, power=watch)
+        generator = Generator(Prefill(llama, power=watch))
         used.clear()
         list(generator.generate(Request((1, 2, 3), 2), 0.0, lambda: False))
         assert set(used) == {threads}

@@ -193,6 +193,17 @@ class ReadEstimate:
         return self.unread / self.tokens_per_s if self.tokens_per_s > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class TokenScore:
+    """How likely a token was where it stands, as a natural logarithm.
+
+    `top` are the likeliest ids there and their log-probabilities, best first.
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
 class Engine(Protocol):
     """Reads token ids and generates tokens. One request runs at a time: a new one ends the one before it."""
 
@@ -220,10 +231,30 @@ class Engine(Protocol):
         """Read ahead into the KV cache without generating; gives way to any request."""
         ...
 
+    async def score(self, ids: Sequence[int], start: int, *, top: int = 0) -> list[TokenScore]:
+        """What the model thinks of `ids[start:]`, each after the ids before it, and of the `top` likeliest there.
+
+        0 < `start` ≤ len(ids). What the KV cache holds of `ids[:start]` is not read again. A newer request ends it, and
+        it then raises LocalcoderError, as it does when the context cannot hold the ids.
+        """
+        ...
+
     async def cancel(self, request: Request | None = None) -> None:
         """End this request, or whatever is running or waiting now, within 150 ms."""
         ...
 
     async def close(self) -> None:
         """End the worker and free the model."""
+        ...
+
+
+class LocalOnly(Engine, Protocol):
+    """What an engine can do whose model lies in this machine's memory."""
+
+    def calibrate(self, chunks: Sequence[Sequence[int]]) -> AsyncGenerator[int | MatrixInputs, None]:
+        """Run sequences of ids, each from position 0, and watch what the model's matrices are multiplied with.
+
+        Yields the tokens done so far after each, and at the end what went into each matrix. The model has to be in main
+        memory (no layer on a GPU). Closing the iterator cancels it. Raises LocalcoderError.
+        """
         ...

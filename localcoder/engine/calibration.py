@@ -15,7 +15,8 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import numpy.typing as npt
 
-from localcoder.engine.llama import DecodeAborted, Llama
+from localcoder.engine.context import DecodeAborted
+from localcoder.engine.model import Model
 from localcoder.errors import LocalcoderError
 
 _F32 = 0
@@ -42,13 +43,13 @@ Tensor._fields_ = (
 
 
 class Calibrator:
-    """A second context on a model that lies in main memory, whose matrix products are watched.
+    """A context of its own on a model that lies in main memory, whose matrix products are watched.
 
     `sums` maps a weight's GGUF name to Σx² by input column, in float64, `counts` to the inputs summed. A sequence is
     at most `max_tokens` long. Belongs to one thread. With `is_cancelled` it gives up in the middle of one.
     """
 
-    def __init__(self, llama: Llama, max_tokens: int, is_cancelled: Callable[[], bool]) -> None:
+    def __init__(self, model: Model, n_threads: int, max_tokens: int, is_cancelled: Callable[[], bool]) -> None:
         self.sums: dict[str, npt.NDArray[np.float64]] = {}
         self.counts: dict[str, int] = {}
         self._is_cancelled = is_cancelled
@@ -56,10 +57,10 @@ class Calibrator:
         self._callback = lib.ggml_backend_sched_eval_callback(self._on_node)
         context = lib.llama_context_default_params()
         context.n_ctx = context.n_batch = context.n_ubatch = max_tokens
-        context.n_threads = context.n_threads_batch = llama.n_threads
+        context.n_threads = context.n_threads_batch = n_threads
         context.cb_eval = self._callback
         context.op_offload = context.offload_kqv = False
-        self._context = lib.llama_init_from_model(llama.model, context)
+        self._context = lib.llama_init_from_model(model.handle, context)
         if not self._context:
             raise LocalcoderError(f"No memory for {max_tokens} tokens at once.", "Give a smaller --chunk-size.")
 

@@ -2,24 +2,11 @@
 
 A reader thread takes the lines. It answers questions about text at once, and raises the abort flag when a request is
 superseded or cancelled; the main thread computes. Every message of a request carries its id.
-
-    → {"op": "load", "id": 1, "path": …}            ← {"id": 1, "ok": {…}} or {"id": 1, "error": [what, todo, code]}
-    → {"op": "tokenize", "id": 2, "texts": […]}     ← {"id": 2, "ok": [[…], …]}
-    → {"op": "pieces", "id": 3, "ids": […]}         ← {"id": 3, "ok": [hex, …]}
-    → {"op": "estimate", "id": 6, "ids": […]}       ← {"id": 6, "ok": [reusable, exact, tokens_per_s]}
-    → {"op": "generate", "id": 4, "request": {…}}   ← {"id": 4, "progress": […]}, {"id": 4, "token": […]} …,
-                                                      {"id": 4, "finished": [reason, {…}]}
-    → {"op": "warm", "id": 5, "ids": […]}           ← {"id": 5, "ok": null}, also when a newer one takes its place
-    → {"op": "calibrate", "id": 9, "chunks": [[…], …]}  ← {"id": 9, "done": tokens} …, {"id": 9, "inputs": [name, rows,
-                                                      hex]} …, {"id": 9, "ok": null}
-    → {"op": "ping", "id": 8}                       ← {"id": 8, "ok": []}
-    → {"op": "save", "id": 7}                       ← {"id": 7, "ok": null}
-    → {"op": "cancel", "id": 5}                     (ends the jobs with this id and below)
+`wire` says which messages there are.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -28,57 +15,93 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from localcoder.engine.api import Lora, Request, Sampling
+from localcoder.engine.api import MatrixInputs, ModelInfo, ReadEstimate, Request
 from localcoder.engine.snapshots import SnapshotStore, model_key
+from localcoder.engine.wire import (
+    Answer,
+    Calibrate,
+    Calibrated,
+    Cancel,
+    Done,
+    Estimate,
+    Failed,
+    GetPieces,
+    Ids,
+    Load,
+    Pieces,
+    Ping,
+    Question,
+    Save,
+    Score,
+    Scores,
+    Tokenize,
+    Warm,
+    decode_question,
+    encode,
+)
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import REBUILD, cpu_features_missing
 from localcoder.offline import guard
 from localcoder.power import PowerWatch
 
 if TYPE_CHECKING:
+    from localcoder.engine.context import Context
     from localcoder.engine.generate import Generator
-    from localcoder.engine.llama import Llama, LoadOptions
 
-_ANSWERED_AT_ONCE = frozenset({"ping", "tokenize", "pieces", "estimate"})
+
+@dataclass(frozen=True)
+class _Job:
+    """What was asked, and when it arrived, in seconds of `time.perf_counter`."""
+
+    number: int
+    question: Question
+    arrived: float
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model that is ready to compute."""
+
+    context: Context
+    generator: Generator
 
 
 class Worker:
     """`current` is the job that computes. Ids at or below `void` are cancelled before or while they run, and of those
     that read ahead the ids at or below `void_ahead` too: only what was wanted last is read."""
 
-    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
-        self._requests = requests
-        self._replies = replies
-        self._jobs: queue.SimpleQueue[tuple[dict[str, Any], float]] = queue.SimpleQueue()
+    def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
+        self._questions = questions
+        self._answers = answers
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
-        self._llama: Llama | None = None
-        self._generator: Generator | None = None
+        self._loaded: _Loaded | None = None
         self._void = self._void_ahead = 0
-        self._current: dict[str, Any] = {"id": 0, "op": ""}
+        self._current = _Job(0, Ping(), 0.0)
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
         while True:
-            job, arrived = self._jobs.get()
+            job = self._jobs.get()
             try:
-                if job["op"] == "load":
-                    self._load(job)
+                if isinstance(job.question, Load):
+                    self._send(job.number, self._load(job.question))
                     continue
-                llama, generator = self._loaded()
+                loaded = self._ready()
                 with self._lock:
                     self._current = job
                     if not self._is_cancelled(job):
-                        llama.clear_abort()
-                self._compute(generator, job, arrived)
+                        loaded.context.clear_abort()
+                self._compute(loaded, job)
             except LocalcoderError as error:
-                self._send(job["id"], error=[error.what, error.todo, error.exit_code])
+                self._send(job.number, _failed(error))
 
-    def _load(self, job: dict[str, Any]) -> None:
+    def _load(self, load: Load) -> ModelInfo:
         """Check the processor, then import native code: an instruction that is missing would kill the process."""
         if missing := cpu_features_missing():
             raise LocalcoderError(
@@ -86,59 +109,62 @@ class Worker:
                 f"Rebuild it here: {REBUILD}",
             )
         try:
+            from localcoder.engine.context import Context
             from localcoder.engine.generate import Generator
-            from localcoder.engine.llama import Llama
+            from localcoder.engine.prefill import Prefill
         except (ImportError, OSError, RuntimeError) as error:
             raise LocalcoderError(f"llama-cpp-python cannot be loaded: {error}.", f"Rebuild it: {REBUILD}") from None
-        options = _load_options(job["options"])
-        llama = Llama(options)
-        self._generator = Generator(llama, _snapshots(llama, options), PowerWatch(is_on=options.power_saving))
-        self._llama = llama
-        self._send(job["id"], ok=asdict(llama.info))
+        context = Context(load)
+        prefill = Prefill(context, _snapshots(context, load), PowerWatch(is_on=load.power_saving))
+        self._loaded = _Loaded(context, Generator(prefill))
+        return context.info
 
-    def _is_cancelled(self, job: dict[str, Any]) -> bool:
-        return bool(job["id"] <= max(self._void, self._void_ahead if job["op"] == "warm" else 0))
+    def _is_cancelled(self, job: _Job) -> bool:
+        return job.number <= max(self._void, self._void_ahead if isinstance(job.question, Warm) else 0)
 
-    def _compute(self, generator: Generator, job: dict[str, Any], arrived: float) -> None:
-        job_id = job["id"]
+    def _compute(self, loaded: _Loaded, job: _Job) -> None:
+        question = job.question
 
         def is_cancelled() -> bool:
             return self._is_cancelled(job)
 
-        if job["op"] == "save":
-            generator.save()
-            self._send(job_id, ok=None)
+        if isinstance(question, Request):
+            for event in loaded.generator.generate(question, job.arrived, is_cancelled):
+                self._send(job.number, event)
             return
-        if job["op"] == "warm":
-            if not is_cancelled():
-                generator.warm(job["ids"], is_cancelled)
-            self._send(job_id, ok=None)
-            return
-        if job["op"] == "calibrate":
-            self._calibrate(job, is_cancelled)
-            return
-        fields = job["request"]
-        sampling = Sampling(**fields.pop("sampling"))
-        fields["forced"] = bytes.fromhex(fields["forced"])
-        request = Request(**fields, sampling=sampling, request_id=job_id)
-        for kind, value in generator.generate(request, arrived, is_cancelled):
-            self._send(job_id, **{kind: value})
+        if isinstance(question, Warm) and not is_cancelled():
+            loaded.generator.prefill.warm(question.ids, is_cancelled)
+        elif isinstance(question, Score):
+            self._score(loaded, job.number, question, is_cancelled)
+        elif isinstance(question, Calibrate):
+            self._calibrate(loaded, job.number, question, is_cancelled)
+        elif isinstance(question, Save):
+            loaded.generator.prefill.save()
+        self._send(job.number, Done())
 
-    def _calibrate(self, job: dict[str, Any], is_cancelled: Callable[[], bool]) -> None:
+    def _score(self, loaded: _Loaded, number: int, question: Score, is_cancelled: Callable[[], bool]) -> None:
+        from localcoder.engine.context import DecodeAborted
+
+        try:
+            for scores in loaded.generator.prefill.score(question.ids, question.start, question.top, is_cancelled):
+                self._send(number, Scores(scores))
+        except DecodeAborted:
+            raise LocalcoderError("The scoring was cancelled.", "Begin it again.") from None
+
+    def _calibrate(self, loaded: _Loaded, number: int, question: Calibrate, is_cancelled: Callable[[], bool]) -> None:
         from localcoder.engine.calibration import Calibrator
-        from localcoder.engine.llama import DecodeAborted
+        from localcoder.engine.context import DecodeAborted
 
-        llama, _ = self._loaded()
-        calibrator = Calibrator(llama, max(map(len, job["chunks"]), default=1), is_cancelled)
+        context, longest = loaded.context, max(map(len, question.chunks), default=1)
+        calibrator = Calibrator(context.model, context.n_threads, longest, is_cancelled)
         try:
             done = 0
-            for chunk in job["chunks"]:
+            for chunk in question.chunks:
                 calibrator.add(chunk)
                 done += len(chunk)
-                self._send(job["id"], done=done)
+                self._send(number, Calibrated(done))
             for name, sums in calibrator.sums.items():
-                self._send(job["id"], inputs=[name, calibrator.counts[name], sums.tobytes().hex()])
-            self._send(job["id"], ok=None)
+                self._send(number, MatrixInputs(name, calibrator.counts[name], sums.tobytes()))
         except DecodeAborted:
             raise LocalcoderError("The calibration was cancelled.", "Begin it again.") from None
         finally:
@@ -156,64 +182,65 @@ class Worker:
         os._exit(0)
 
     def _take_messages(self) -> None:
-        for line in self._requests:
+        for line in self._questions:
             arrived = time.perf_counter()
-            message = json.loads(line)
-            op = message["op"]
+            number, question = decode_question(line)
             try:
-                if op in _ANSWERED_AT_ONCE:
-                    self._send(message["id"], ok=self._answer(message))
+                if (answer := self._answer(question)) is not None:
+                    self._send(number, answer)
                     continue
             except LocalcoderError as error:
-                self._send(message["id"], error=[error.what, error.todo, error.exit_code])
+                self._send(number, _failed(error))
                 continue
-            if op in ("generate", "warm", "cancel"):
+            if isinstance(question, (Request, Warm, Cancel)):
                 with self._lock:
-                    if op == "warm":
-                        self._void_ahead = message["id"] - 1
+                    if isinstance(question, Warm):
+                        self._void_ahead = number - 1
                     else:
-                        self._void = max(self._void, message["id"] - (op == "generate"))
-                    if self._llama is not None and self._is_cancelled(self._current):
-                        self._llama.abort()
-            if op != "cancel":
-                self._jobs.put((message, arrived))
+                        self._void = max(self._void, number - isinstance(question, Request))
+                    if self._loaded is not None and self._is_cancelled(self._current):
+                        self._loaded.context.abort()
+            if not isinstance(question, Cancel):
+                self._jobs.put(_Job(number, question, arrived))
 
-    def _loaded(self) -> tuple[Llama, Generator]:
-        if self._llama is None or self._generator is None:
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
             raise LocalcoderError("No model is loaded.", "Load one first.")
-        return self._llama, self._generator
+        return self._loaded
 
-    def _answer(self, message: dict[str, Any]) -> list[Any]:
-        if message["op"] == "ping":
-            return []
-        llama, generator = self._loaded()
-        if message["op"] == "tokenize":
-            return [llama.tokenize(text) for text in message["texts"]]
-        if message["op"] == "estimate":
-            ids = message["ids"]
-            return [generator.reusable(ids), generator.reusable(ids, exact=True), generator.read_tokens_per_s]
-        return [llama.piece(i).hex() for i in message["ids"]]
-
-    def _send(self, message_id: int, **fields: Any) -> None:
-        line = json.dumps({"id": message_id, **fields}, separators=(",", ":")).encode() + b"\n"
-        with self._write_lock:
-            self._replies.write(line)
-            self._replies.flush()
-
-
-def _snapshots(llama: Llama, options: LoadOptions) -> SnapshotStore | None:
-    if options.snapshots_dir is None:
+    def _answer(self, question: Question) -> Answer | None:
+        """To what can be answered at once, whatever is being computed; else None."""
+        if isinstance(question, Ping):
+            return Done()
+        if isinstance(question, Tokenize):
+            model = self._ready().context.model
+            return Ids(tuple(tuple(model.tokenize(text)) for text in question.texts))
+        if isinstance(question, GetPieces):
+            model = self._ready().context.model
+            return Pieces(tuple(model.piece(i) for i in question.ids))
+        if isinstance(question, Estimate):
+            prefill, ids = self._ready().generator.prefill, question.ids
+            reusable, exact = prefill.reusable(ids), prefill.reusable(ids, exact=True)
+            return ReadEstimate(len(ids), reusable, prefill.read_tokens_per_s, approximate=max(0, reusable - exact))
         return None
-    adapters = [f"{model_key(Path(lora.path))} {lora.scale}" for lora in options.loras]
-    key = model_key(Path(options.path), llama.build, *adapters)
-    return SnapshotStore(Path(options.snapshots_dir), key, options.snapshots_limit_bytes)
+
+    def _send(self, number: int, answer: Answer) -> None:
+        line = encode(number, answer)
+        with self._write_lock:
+            self._answers.write(line)
+            self._answers.flush()
 
 
-def _load_options(fields: dict[str, Any]) -> LoadOptions:
-    from localcoder.engine.llama import LoadOptions
+def _failed(error: LocalcoderError) -> Failed:
+    return Failed(error.what, error.todo, error.exit_code)
 
-    loras = tuple(Lora(**lora) for lora in fields.pop("loras"))
-    return LoadOptions(**fields, loras=loras)
+
+def _snapshots(context: Context, load: Load) -> SnapshotStore | None:
+    if load.snapshots_dir is None:
+        return None
+    adapters = [f"{model_key(Path(lora.path))} {lora.scale}" for lora in load.loras]
+    key = model_key(Path(load.path), context.model.build, *adapters)
+    return SnapshotStore(Path(load.snapshots_dir), key, load.snapshots_limit_bytes)
 
 
 def main() -> None:
@@ -221,13 +248,13 @@ def main() -> None:
     guard()
     # Who ends everything at once (systemd, a logout) leaves the parent time to have the cache saved; it ends us then.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    requests = os.fdopen(os.dup(0), "rb")
-    replies = os.fdopen(os.dup(1), "wb")
+    questions = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
     devnull = os.open(os.devnull, os.O_RDWR)
     os.dup2(devnull, 0)
     os.dup2(2, 1)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     try:
-        Worker(requests, replies).run()
+        Worker(questions, answers).run()
     except (KeyboardInterrupt, BrokenPipeError):
         os._exit(0)

@@ -18,8 +18,10 @@ import time
 from pathlib import Path
 
 from localcoder.engine.api import Request
+from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import Llama, LoadOptions
+from localcoder.engine.prefill import Prefill
+from localcoder.engine.wire import Load
 from localcoder.hardware import default_threads, worker_environment
 
 WORKER_VARIABLES = ("GGML_NO_BACKTRACE", "GOMP_SPINCOUNT")
@@ -50,10 +52,10 @@ def forced(llama, generator, prompt, text, drafts):
     llama.sampler = lambda *args, **kwargs: Forced(text)
     request = Request(tuple(prompt), len(text), drafts=drafts)
     try:
-        events = dict(generator.generate(request, time.perf_counter(), lambda: False))
+        *_, finished = generator.generate(request, time.perf_counter(), lambda: False)
     finally:
         del llama.sampler
-    return events["finished"][1]["tokens_per_s"]
+    return finished.stats.tokens_per_s
 
 
 def bench(command, model, threads, tokens):
@@ -98,9 +100,9 @@ def main():
     if missing := {key: value for key, value in worker_environment().items() if key not in os.environ}:
         # llama.cpp's libraries read these when they are loaded; the worker has them from its parent.
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **missing})
-    llama = Llama(LoadOptions(str(args.model), args.threads))
-    generator = Generator(llama)
-    plain = [random.Random(0).randrange(1000, llama.n_vocab) for _ in range(args.tokens)]
+    llama = Context(Load(str(args.model), args.threads))
+    generator = Generator(Prefill(llama))
+    plain = [random.Random(0).randrange(1000, llama.model.n_vocab) for _ in range(args.tokens)]
     if args.llama_bench:
         pairs = []
         for round_ in range(args.rounds):
@@ -117,15 +119,15 @@ def main():
     first = "class Thing:\n" + "".join(METHOD.format(name) for name in FIELDS[:5])
     second = "".join(METHOD.format(name) for name in FIELDS[5:])
     for name, prompt, text in (
-        ("repetitive", llama.tokenize(first), llama.tokenize(second)),
-        ("plain", llama.tokenize(first), plain),
+        ("repetitive", llama.model.tokenize(first), llama.model.tokenize(second)),
+        ("plain", llama.model.tokenize(first), plain),
     ):
         ratios = []
         for _ in range(args.rounds):
             without = forced(llama, generator, prompt, text, drafts=False)
             ratios.append(forced(llama, generator, prompt, text, drafts=True) / without)
         print(f"drafts, {name}: {statistics.median(ratios):.2f} x ({', '.join(f'{r:.2f}' for r in ratios)})")
-    reading = [[random.Random(i).randrange(1000, llama.n_vocab) for _ in range(400)] for i in range(args.rounds)]
+    reading = [[random.Random(i).randrange(1000, llama.model.n_vocab) for _ in range(400)] for i in range(args.rounds)]
     print(f"cancel while reading: {max(cancel_s(llama, generator, ids) for ids in reading) * 1000:.0f} ms at most")
     writing = [[200 + i, 201, 202] for i in range(args.rounds)]
     print(f"cancel while writing: {max(cancel_s(llama, generator, ids) for ids in writing) * 1000:.0f} ms at most")

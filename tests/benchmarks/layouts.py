@@ -14,8 +14,11 @@ import random
 from pathlib import Path
 
 from localcoder.completion.layout import fim_prompt
+from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import Llama, LoadOptions, log_probability
+from localcoder.engine.prefill import Prefill
+from localcoder.engine.sampler import log_probability
+from localcoder.engine.wire import Load
 from localcoder.hardware import default_threads
 
 BEFORE, AFTER = 1200, 500
@@ -37,7 +40,7 @@ def places(files, count, rng):
 
 
 def prompt(layout, llama, before, typed, suffix):
-    tokens, special = llama.tokenize, llama.info.special
+    tokens, special = llama.model.tokenize, llama.info.special
     if layout == "anchored":
         return [*fim_prompt("psm", tokens(before), tokens(suffix), special), *tokens(typed)]
     if layout == "left to right":
@@ -47,16 +50,16 @@ def prompt(layout, llama, before, typed, suffix):
 
 def score(llama, generator, ids, middle):
     """(nats of the middle's ids after the prompt, whether each of them was the likeliest)."""
-    slot = generator.cache.acquire(ids).slot
+    slot = generator.prefill.cache.acquire(ids).slot
     slot.clear()
-    for _ in generator.read(slot, ids, lambda: False):
+    for _ in generator.prefill.read(slot, ids, lambda: False):
         pass
     nats, exact = 0.0, True
     for token in middle:
         logits = llama.logits()
         nats -= log_probability(logits, token)
         exact &= int(logits.argmax()) == token
-        generator.decode(slot, [token], outputs=1)
+        generator.prefill.decode(slot, [token], outputs=1)
     return nats, exact
 
 
@@ -67,8 +70,8 @@ def main():
     parser.add_argument("--places", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    llama = Llama(LoadOptions(str(args.model), default_threads()))
-    generator = Generator(llama)
+    llama = Context(Load(str(args.model), default_threads()))
+    generator = Generator(Prefill(llama))
     files = [path.read_text() for path in sorted(args.directory.rglob("*.py"))]
     files = [text for text in files if len(text) > 1000]
     chosen = places(files, args.places, random.Random(args.seed))
@@ -77,7 +80,7 @@ def main():
         results = []
         for before, typed, middle, suffix in chosen:
             ids = prompt(layout, llama, before, typed, suffix)
-            results.append(score(llama, generator, ids, llama.tokenize(middle)))
+            results.append(score(llama, generator, ids, llama.model.tokenize(middle)))
         bits = sum(nats for nats, _ in results) / math.log(2) / size
         exact = sum(exact for _, exact in results) / len(results)
         print(f"{layout:14} {bits:.3f} bits a byte, {exact:.1%} whole")

@@ -17,8 +17,11 @@ from pathlib import Path
 
 from localcoder.completion.layout import fim_prompt
 from localcoder.engine.api import Request
+from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import Llama, LoadOptions, log_probability
+from localcoder.engine.prefill import Prefill
+from localcoder.engine.sampler import log_probability
+from localcoder.engine.wire import Load
 from localcoder.hardware import default_threads
 
 FURTHEST = 5
@@ -26,25 +29,25 @@ SCORED_TOKENS = 24
 
 
 def prompt(llama, before, after):
-    return fim_prompt("spm", llama.tokenize(before), llama.tokenize(after), llama.info.special, ())
+    return fim_prompt("spm", llama.model.tokenize(before), llama.model.tokenize(after), llama.info.special, ())
 
 
 def first_token(generator, ids):
     """(seconds to the first token, tokens read)"""
     start = time.perf_counter()
-    *_, (_, (_, stats)) = generator.generate(Request(tuple(ids), max_tokens=1), start, lambda: False)
-    return stats["first_token_s"], stats["tokens_read"]
+    *_, finished = generator.generate(Request(tuple(ids), max_tokens=1), start, lambda: False)
+    return finished.stats.first_token_s, finished.stats.tokens_read
 
 
 def score(llama, generator, ids, middle):
     """Mean nats of the ids that really follow. The prompt is in the cache but for its last token."""
-    place = generator.cache.acquire(ids)
-    for _ in generator.read(place.slot, ids, lambda: False):
+    place = generator.prefill.cache.acquire(ids)
+    for _ in generator.prefill.read(place.slot, ids, lambda: False):
         pass
     nats = 0.0
     for token in middle:
         nats -= log_probability(llama.logits(), token)
-        generator.decode(place.slot, [token], outputs=1)
+        generator.prefill.decode(place.slot, [token], outputs=1)
     place.slot.truncate(len(ids))
     return nats / len(middle)
 
@@ -75,16 +78,16 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-exact", action="store_true", help="read nothing afresh: for large models")
     args = parser.parse_args()
-    llama = Llama(LoadOptions(str(args.model), default_threads()))
+    llama = Context(Load(str(args.model), default_threads()))
     files = [text for path in sorted(args.directory.rglob("*.py")) if len(text := path.read_text()) > 2 * args.span]
     rng = random.Random(args.seed)
     found = {"shifted": [], "afresh": [], "nearest": []}
     seconds, read, lengths = [], [], []
     for text, first, then, end in moves(files, args.moves, args.span, rng):
-        generator = Generator(llama)
+        generator = Generator(Prefill(llama))
         first_token(generator, prompt(llama, text[:first], text[first:]))
         # As if the line were being written: it is not in the prompt.
-        ids, middle = prompt(llama, text[:then], text[end:]), llama.tokenize(text[then:end])[:SCORED_TOKENS]
+        ids, middle = prompt(llama, text[:then], text[end:]), llama.model.tokenize(text[then:end])[:SCORED_TOKENS]
         spent, tokens = first_token(generator, ids)
         seconds.append(spent)
         read.append(tokens)
@@ -92,11 +95,11 @@ def main():
         found["shifted"].append(score(llama, generator, ids, middle))
         if args.no_exact:
             continue
-        generator = Generator(llama)
+        generator = Generator(Prefill(llama))
         found["afresh"].append(score(llama, generator, ids, middle))
         near = max(24, tokens) * 3
         ids = prompt(llama, text[max(0, then - near * 3 // 4) : then], text[end : end + near // 4])
-        found["nearest"].append(score(llama, Generator(llama), ids, middle))
+        found["nearest"].append(score(llama, Generator(Prefill(llama)), ids, middle))
     print(f"{len(read)} moves, {statistics.mean(lengths):.1f} tokens a prompt, {statistics.mean(read):.1f} read")
     print(f"first token after a median of {statistics.median(seconds):.3f} s")
     for name, values in found.items():

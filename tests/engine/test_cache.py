@@ -15,11 +15,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from localcoder.engine import cache, generate
-from localcoder.engine.api import ModelInfo, Request, SpecialIds
+from localcoder.engine import cache, generate, prefill
+from localcoder.engine.api import Ended, ModelInfo, Request, SpecialIds, Token
 from localcoder.engine.cache import LARGEST_DROP, KVCache
+from localcoder.engine.context import DecodeAborted
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import DecodeAborted
+from localcoder.engine.prefill import Prefill
 
 PREFIX, MIDDLE, SUFFIX = 1, 2, 3
 END = 0
@@ -35,8 +36,15 @@ class Cell:
     seen: tuple[tuple[int, int], ...] = ()
 
 
+class FakeModel:
+    end_ids = frozenset({END})
+
+    def piece(self, token):
+        return b"x"
+
+
 @dataclass
-class FakeLlama:
+class FakeContext:
     """llama.cpp's memory, cell by cell, and in place of a model a rule for the next token."""
 
     n_cells: int
@@ -48,11 +56,11 @@ class FakeLlama:
     spare_sequences = 12
     can_shift = True
     n_threads = 1
-    end_ids = frozenset({END})
 
     def __post_init__(self):
         special = SpecialIds(END, PREFIX, MIDDLE, SUFFIX)
         self.info = ModelInfo("fake", "", "", "", 0, 0, 20, 1000, self.n_cells, self.window, special, (END,))
+        self.model = FakeModel()
         self.sampled = {}
 
     def of(self, seq, p0=0, p1=-1):
@@ -98,16 +106,13 @@ class FakeLlama:
     def sampler(self, sampling, history, alternative):
         return FakeSampler(self, alternative)
 
-    def piece(self, token):
-        return b"x"
-
     def use_threads(self, count):
         pass
 
 
 @dataclass
 class FakeSampler:
-    llama: FakeLlama
+    llama: FakeContext
     alternative: int
 
     def sample(self, index):
@@ -150,9 +155,9 @@ class Requests(RuleBasedStateMachine):
     def start(self, sizes, before, after):
         self.window, n_cells = sizes
         self.before, self.after = tuple(before), tuple(after)
-        self.llama = FakeLlama(n_cells, self.window)
-        self.generator = Generator(self.llama)
-        self.generator.payoff = EveryDraftPays()
+        self.llama = FakeContext(n_cells, self.window)
+        self.generator = Generator(Prefill(self.llama))
+        self.generator.prefill.payoff = EveryDraftPays()
 
     @property
     def ids(self):
@@ -181,34 +186,37 @@ class Requests(RuleBasedStateMachine):
     @rule(looks=looks)
     def reads_ahead(self, looks):
         self.llama.looks = looks
-        self.generator.warm(self.ids, self.llama.is_cancelled)
+        self.generator.prefill.warm(self.ids, self.llama.is_cancelled)
         self.llama.looks = None
         if looks is None:
-            assert self.generator.reusable(self.ids, exact=True) == len(self.ids) - 1
+            assert self.generator.prefill.reusable(self.ids, exact=True) == len(self.ids) - 1
 
     @rule(looks=looks, max_tokens=st.integers(1, 12), alternatives=st.sampled_from([1, 1, 2, 5]), drafts=st.booleans())
     def asks(self, looks, max_tokens, alternatives, drafts):
         ids = self.ids
-        reusable = self.generator.reusable(ids)
+        reusable = self.generator.prefill.reusable(ids)
         self.llama.looks, self.llama.sampled = looks, {}
         request = Request(ids, max_tokens, alternatives=alternatives, drafts=drafts)
         events = list(self.generator.generate(request, 0.0, self.llama.is_cancelled))
         self.llama.looks = None
-        assert events[-1][1][1]["tokens_reused"] == reusable
-        branches = [[v[0] for kind, v in events if kind == "token" and v[3] == i] for i in range(alternatives)]
+        assert events[-1].stats.tokens_reused == reusable
+        branches = [
+            [event.id for event in events if isinstance(event, Token) and event.alternative == i]
+            for i in range(alternatives)
+        ]
         for branch, said in enumerate(branches):
             for i, seen in enumerate(self.llama.sampled.get(branch, ())):
                 assert seen == self.visible((*ids, *said[:i]))
         if looks is None:
-            ended = {value[0]: value[1] for kind, value in events if kind == "ended"}
+            ended = {event.alternative: event.reason for event in events if isinstance(event, Ended)}
             for branch, said in enumerate(branches):
-                reason = ended[branch] if alternatives > 1 else events[-1][1][0]
+                reason = ended[branch] if alternatives > 1 else events[-1].reason
                 room = max_tokens if self.window else min(max_tokens, self.llama.n_cells - len(ids))
                 assert len(said) == room if reason == "length" else reason == "end"
 
     @rule(index=st.integers(0, 1))
     def saves(self, index):
-        slot = self.generator.cache.slots[index]
+        slot = self.generator.prefill.cache.slots[index]
         if slot.exact == len(slot.ids) > 0:
             cells = [(c.position, c.token, c.seen) for c in self.llama.of(slot.live)]
             self.saved = (slot.ids, slot.first, cells)
@@ -223,7 +231,7 @@ class Requests(RuleBasedStateMachine):
                 self.llama.cells.append(Cell(position, token, {seq}, seen))
             return not is_damaged
 
-        assert self.generator.cache.restore(ids, first, load) is not is_damaged
+        assert self.generator.prefill.cache.restore(ids, first, load) is not is_damaged
 
     def visible(self, ids):
         """What the last of these ids has to be computed from."""
@@ -233,7 +241,7 @@ class Requests(RuleBasedStateMachine):
     def cells_are_right(self):
         llama = self.llama
         assert len(llama.cells) <= llama.n_cells
-        slots = self.generator.cache.slots
+        slots = self.generator.prefill.cache.slots
         for slot in slots:
             assert 0 <= slot.archived <= slot.first <= len(slot.ids) and slot.exact <= len(slot.ids)
             live = {cell.position: cell for cell in llama.of(slot.live)}
@@ -252,8 +260,9 @@ def test_cells_are_right_whatever_is_asked(monkeypatch):
     """With the measures of the real thing made small, so that every limit is met often."""
     for module, name, value in [
         (generate, "READ_SLICE", 4),
-        (generate, "FIRST_AHEAD_SLICE", 2),
-        (generate, "MEASURED_TOKENS", 2),
+        (prefill, "READ_SLICE", 4),
+        (prefill, "FIRST_AHEAD_SLICE", 2),
+        (prefill, "MEASURED_TOKENS", 2),
         (cache, "LARGEST_DROP", 6),
         (cache, "SHIFT_SAVES", 3),
         (cache, "EXACT_IS_WORTH", 2),
@@ -264,14 +273,14 @@ def test_cells_are_right_whatever_is_asked(monkeypatch):
 
 def test_reading_ahead_leaves_the_text_that_was_asked_for_last():
     """Both slots begin alike, and what is read ahead has no more in common with either."""
-    generator = Generator(FakeLlama(n_cells=2000, window=0))
+    generator = Generator(Prefill(FakeContext(n_cells=2000, window=0)))
     head, rest = (PREFIX, SUFFIX, MIDDLE), LARGEST_DROP + 40
     older, latest, ahead = ((*head, *[token] * rest) for token in (10, 11, 12))
     for ids in (older, latest):
         list(generator.generate(Request(ids, 1), 0.0, lambda: False))
-    generator.warm(ahead, lambda: False)
-    assert generator.reusable(latest, exact=True) == len(latest) - 1
-    assert generator.reusable(ahead, exact=True) == len(ahead) - 1
+    generator.prefill.warm(ahead, lambda: False)
+    assert generator.prefill.reusable(latest, exact=True) == len(latest) - 1
+    assert generator.prefill.reusable(ahead, exact=True) == len(ahead) - 1
 
 
 class Interrupting(tuple):
@@ -285,7 +294,7 @@ class Interrupting(tuple):
 @pytest.mark.parametrize("exact", [False, True])
 def test_an_estimate_while_the_slot_changes(exact):
     """The reader thread of the worker asks what is held while the other one computes."""
-    llama = FakeLlama(n_cells=100, window=0)
+    llama = FakeContext(n_cells=100, window=0)
     kv = KVCache(llama, 100, 0, n_slots=1)
     slot = kv.acquire(range(10)).slot
     slot.appended(range(10))

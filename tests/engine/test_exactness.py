@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 
-from localcoder.engine.api import Request
-from localcoder.engine.generate import PAST_WINDOW_SHARE, Generator
-from localcoder.engine.llama import Llama, LoadOptions
+from localcoder.engine.api import Request, Token
+from localcoder.engine.context import Context
+from localcoder.engine.generate import Generator
+from localcoder.engine.prefill import PAST_WINDOW_SHARE, Prefill
+from localcoder.engine.wire import Load
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +37,15 @@ def gguf(shared, tmp_path_factory):
 
 def all_logits(path, ids, batch=1, n_ctx=0):
     """Logits at every position, [len(ids), n_vocab], read `batch` tokens at a time past the window."""
-    llama = Llama(LoadOptions(str(path), 2, n_ctx))
-    generator = Generator(llama)
-    slot = generator.cache.acquire(ids).slot
+    llama = Context(Load(str(path), 2, n_ctx))
+    generator = Generator(Prefill(llama))
+    slot = generator.prefill.cache.acquire(ids).slot
     slot.clear()
     logits = []
     while len(logits) < len(ids):
         size = batch if len(logits) >= llama.info.window else 1
         part = ids[len(logits) : len(logits) + size]
-        generator.decode(slot, part, outputs=len(part))
+        generator.prefill.decode(slot, part, outputs=len(part))
         logits += [llama.logits(i).copy() for i in range(len(part))]
     llama.close()
     return np.array(logits)
@@ -78,13 +80,13 @@ def test_trained_weights_agree_and_the_batch_bounds_the_error(shared, gguf):
 
 
 def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
-    llama = Llama(LoadOptions(str(demo_model), 2))
-    generator = Generator(llama)
+    llama = Context(Load(str(demo_model), 2))
+    generator = Generator(Prefill(llama))
     assert llama.n_cells < 1100
-    ids = llama.tokenize("def f(x):\n    return x\n" * 2000)[:16_000]
+    ids = llama.model.tokenize("def f(x):\n    return x\n" * 2000)[:16_000]
     assert len(ids) == 16_000
-    slot = generator.cache.acquire(ids).slot
-    for _ in generator.read(slot, ids, lambda: False):
+    slot = generator.prefill.cache.acquire(ids).slot
+    for _ in generator.prefill.read(slot, ids, lambda: False):
         pass
     assert len(slot.ids) == 16_000
     assert np.isfinite(llama.logits()).all()
@@ -100,8 +102,8 @@ def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, de
     """
     rng = random.Random(0)
     model = demo_model if precision == "Q8_0" else request.getfixturevalue("gguf")("nano")
-    cached, fresh = (Generator(Llama(LoadOptions(str(model), 1))) for _ in range(2))
-    ids = Llama(LoadOptions(str(model), 2)).tokenize(inspect.getsource(argparse))
+    cached, fresh = (Generator(Prefill(Context(Load(str(model), 1)))) for _ in range(2))
+    ids = Context(Load(str(model), 2)).model.tokenize(inspect.getsource(argparse))
     start, end, same = 0, 100, 0
     for _ in range(300):
         move = rng.random()
@@ -113,7 +115,7 @@ def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, de
             start = rng.randrange(len(ids) - 800)
             end = start + rng.randint(10, 400)
         wanted = Request(tuple(ids[start:end]), max_tokens=8)
-        for slot in fresh.cache.slots:
+        for slot in fresh.prefill.cache.slots:
             slot.clear()
         same += output(cached, wanted) == output(fresh, wanted)
     assert same >= 0.99 * 300
@@ -121,20 +123,22 @@ def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, de
 
 def output(generator, request):
     """The ids that a request generates."""
-    return [value[0] for kind, value in generator.generate(request, 0.0, lambda: False) if kind == "token"]
+    return [event.id for event in generator.generate(request, 0.0, lambda: False) if isinstance(event, Token)]
 
 
 def test_every_published_token_has_its_exact_bytes(shared, gguf):
     path = gguf("tiny")
-    llama = Llama(LoadOptions(str(path), 2))
+    llama = Context(Load(str(path), 2))
     tokens = GGUFReader(path).fields["tokenizer.ggml.tokens"].contents()
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in printable]
     byte_of = {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
-    assert len(tokens) == llama.n_vocab == 49152
+    assert len(tokens) == llama.model.n_vocab == 49152
     for i, token in enumerate(tokens):
-        assert llama.piece(i) == (token.encode() if token in llama.control else bytes(byte_of[c] for c in token))
-    assert max(len(llama.piece(i)) for i in range(llama.n_vocab)) > 32
+        assert llama.model.piece(i) == (
+            token.encode() if token in llama.model.control else bytes(byte_of[c] for c in token)
+        )
+    assert max(len(llama.model.piece(i)) for i in range(llama.model.n_vocab)) > 32
     text = "\t\tif x:\n" + " " * 300 + "# ---------------- \u00e9\U0001f600 <fim_middle>\r\n"
-    assert b"".join(map(llama.piece, llama.tokenize(text))).decode() == text
+    assert b"".join(map(llama.model.piece, llama.model.tokenize(text))).decode() == text
     llama.close()

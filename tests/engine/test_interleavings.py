@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from localcoder.completion.layout import fim_prompt
-from localcoder.engine.api import Request, Sampling
+from localcoder.engine import model
+from localcoder.engine.api import Ended, Request, Sampling, Token
+from localcoder.engine.context import Context, DecodeAborted, lib
 from localcoder.engine.generate import Generator
-from localcoder.engine.llama import DecodeAborted, Llama, LoadOptions, _errors, lib
+from localcoder.engine.prefill import Prefill
+from localcoder.engine.wire import Load
 from localcoder.errors import LocalcoderError
 from tests.engine.test_kv_shift import CODE
 
@@ -24,7 +27,7 @@ APPROXIMATION_NATS = 0.013
 """A token on average, as published in `kv_shift`."""
 
 
-class Interruptible(Llama):
+class Interruptible(Context):
     """Raises its own abort flag after so many graph nodes, as the worker's other thread does at any of them."""
 
     nodes_left: int | None = None
@@ -52,8 +55,8 @@ class Interruptible(Llama):
 @pytest.fixture(scope="module")
 def llamas(demo_model):
     """One to be interrupted, and one for fresh contexts; a thread each, since more round differently."""
-    options = LoadOptions(str(demo_model), 1)
-    llamas = Interruptible(options), Llama(options)
+    options = Load(str(demo_model), 1)
+    llamas = Interruptible(options), Context(options)
     yield llamas
     for llama in llamas:
         llama.close()
@@ -67,27 +70,27 @@ def logits(llama, generator, ids):
 
 def prompt(llama, lines, line, typed=""):
     before, after = "".join(lines[:line]) + typed, "".join(lines[line:])
-    return tuple(fim_prompt("spm", llama.tokenize(before), llama.tokenize(after), llama.info.special, ()))
+    return tuple(fim_prompt("spm", llama.model.tokenize(before), llama.model.tokenize(after), llama.info.special, ()))
 
 
 @pytest.mark.parametrize(("before", "after"), [(10, 7), (7, 10)])
 def test_an_abort_while_keys_are_rotated_changes_nothing(llamas, before, after):
     llama, _ = llamas
     lines = CODE.splitlines(True)
-    generator = Generator(llama)
+    generator = Generator(Prefill(llama))
     logits(llama, generator, prompt(llama, lines, before))
     ids = prompt(llama, lines, after)
     expected = logits(llama, generator, ids)
     for nodes in range(1, 20):
-        for slot in generator.cache.slots:
+        for slot in generator.prefill.cache.slots:
             slot.clear()
         logits(llama, generator, prompt(llama, lines, before))
-        place = generator.cache.acquire(ids)
-        for _ in generator._fill(place.slot, place.shift, ids, lambda: False):
+        place = generator.prefill.cache.acquire(ids)
+        for _ in generator.prefill._fill(place.slot, place.shift, ids, lambda: False):
             pass
         llama.nodes_left = nodes
         with pytest.raises(DecodeAborted):
-            list(generator.read(place.slot, ids, lambda: False))
+            list(generator.prefill.read(place.slot, ids, lambda: False))
         llama.go_on()
         assert np.abs(logits(llama, generator, ids) - expected).max() < 0.001, nodes
 
@@ -100,7 +103,7 @@ class Interleavings(RuleBasedStateMachine):
         self.llama, _ = llamas
         self.fresh = fresh
         self.lost_nats = lost_nats
-        self.generator = Generator(self.llama)
+        self.generator = Generator(Prefill(self.llama))
 
     @initialize(copies=st.sampled_from([1, 1, 1, 4]), line=st.integers(2, 14))
     def opens(self, copies, line):
@@ -129,7 +132,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(nodes=st.one_of(st.none(), st.integers(1, 400)))
     def reads_ahead(self, nodes):
         self.llama.nodes_left = nodes
-        self.generator.warm(self.ids, self.llama.is_cancelled)
+        self.generator.prefill.warm(self.ids, self.llama.is_cancelled)
         self.llama.go_on()
 
     @rule(
@@ -150,14 +153,14 @@ class Interleavings(RuleBasedStateMachine):
         ids = self.ids
         held, fresh = logits(self.llama, self.generator, ids), self.fresh(ids)
         difference = np.abs(held - fresh).max()
-        if self.generator.cache.slots[-1].exact == len(ids):
+        if self.generator.prefill.cache.slots[-1].exact == len(ids):
             assert difference < ROUNDING
         else:
             assert difference < APPROXIMATION
             self.lost_nats.append(divergence(fresh, held))
 
     def teardown(self):
-        for slot in self.generator.cache.slots:
+        for slot in self.generator.prefill.cache.slots:
             slot.clear()
 
 
@@ -170,11 +173,11 @@ def divergence(wanted, found):
 
 def test_any_interleaving_gives_the_logits_of_a_fresh_context(llamas):
     _, other = llamas
-    generator = Generator(other)
+    generator = Generator(Prefill(other))
 
     @cache
     def fresh(ids):
-        for slot in generator.cache.slots:
+        for slot in generator.prefill.cache.slots:
             slot.clear()
         return logits(other, generator, ids)
 
@@ -188,22 +191,22 @@ def test_any_interleaving_gives_the_logits_of_a_fresh_context(llamas):
 
 def test_alternatives_that_the_cells_cannot_hold_together_go_on_in_turn(demo_model):
     """A context of 256 cells, and 4 alternatives of up to 100 tokens each behind a prompt of 100."""
-    llama = Llama(LoadOptions(str(demo_model), 1, n_ctx=256))
-    generator = Generator(llama)
-    ids = tuple(llama.tokenize(CODE)[:100])
-    nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in llama.end_ids))
+    llama = Context(Load(str(demo_model), 1, n_ctx=256))
+    generator = Generator(Prefill(llama))
+    ids = tuple(llama.model.tokenize(CODE)[:100])
+    nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in llama.model.end_ids))
     request = Request(ids, 100, nothing_ends, alternatives=4)
     events = list(generator.generate(request, 0.0, lambda: False))
-    said = [[value[0] for kind, value in events if kind == "token" and value[3] == i] for i in range(4)]
+    said = [[event.id for event in events if isinstance(event, Token) and event.alternative == i] for i in range(4)]
     assert [len([token for token in branch if token >= 0]) for branch in said] == [100] * 4
-    assert sorted(value for kind, value in events if kind == "ended") == [[i, "length"] for i in range(4)]
-    alone = [v[0] for k, v in generator.generate(Request(ids, 100, nothing_ends), 0.0, lambda: False) if k == "token"]
-    assert said[0] == alone
+    assert {event for event in events if isinstance(event, Ended)} == {Ended(i, "length") for i in range(4)}
+    alone = generator.generate(Request(ids, 100, nothing_ends), 0.0, lambda: False)
+    assert said[0] == [event.id for event in alone if isinstance(event, Token)]
     # More than the context holds ends where it is full, and a prompt that is too long is refused in one line.
-    *_, (_, (reason, stats)) = generator.generate(Request(ids, 1000, nothing_ends), 0.0, lambda: False)
-    assert (reason, stats["tokens_generated"]) == ("length", llama.n_cells - len(ids))
+    *_, finished = generator.generate(Request(ids, 1000, nothing_ends), 0.0, lambda: False)
+    assert (finished.reason, finished.stats.tokens_generated) == ("length", llama.n_cells - len(ids))
     for ask in (
-        lambda: generator.warm(ids * 3, lambda: False),
+        lambda: generator.prefill.warm(ids * 3, lambda: False),
         lambda: list(generator.generate(Request(ids * 3), 0.0, bool)),
     ):
         with pytest.raises(LocalcoderError, match="has 300 tokens, and the context holds 256") as caught:
@@ -228,4 +231,4 @@ def test_an_error_says_its_own_cause_and_errors_do_not_pile_up(llamas):
     with pytest.raises(LocalcoderError, match=r"status -1: .*position"):
         llama.decode([7], 5, 0, 9)
     llama.seq_rm(9, 0, -1)
-    assert len(_errors) <= 8
+    assert len(model._errors) <= 8

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.completion.layout import fim_prompt
-from localcoder.engine.api import Request
-from localcoder.engine.generate import READ_SLICE, Generator
+from localcoder.engine.api import Request, Token
+from localcoder.engine.context import Context
+from localcoder.engine.generate import Generator
 from localcoder.engine.kv_shift import find_shift
-from localcoder.engine.llama import Llama, LoadOptions, log_probability
+from localcoder.engine.prefill import READ_SLICE, Prefill
+from localcoder.engine.sampler import log_probability
+from localcoder.engine.wire import Load
 
 CODE = '''class Shelf:
     """Books in the order in which they were put there."""
@@ -40,7 +43,7 @@ LINES = CODE.splitlines(True)
 
 @pytest.fixture(scope="module")
 def llama(demo_model):
-    llama = Llama(LoadOptions(str(demo_model), 2))
+    llama = Context(Load(str(demo_model), 2))
     yield llama
     llama.close()
 
@@ -48,7 +51,7 @@ def llama(demo_model):
 @pytest.fixture(scope="module")
 def fresh_llama(demo_model):
     """A context of its own: two generators on one would undo each other's cells."""
-    llama = Llama(LoadOptions(str(demo_model), 2))
+    llama = Context(Load(str(demo_model), 2))
     yield llama
     llama.close()
 
@@ -56,13 +59,13 @@ def fresh_llama(demo_model):
 def prompt(llama, line, typed=""):
     """The SPM prompt with the cursor at the beginning of a line."""
     prefix, suffix = "".join(LINES[:line]) + typed, "".join(LINES[line:])
-    return fim_prompt("spm", llama.tokenize(prefix), llama.tokenize(suffix), llama.info.special, ())
+    return fim_prompt("spm", llama.model.tokenize(prefix), llama.model.tokenize(suffix), llama.info.special, ())
 
 
 def run(generator, ids, is_cancelled=lambda: False):
     """(generated ids, tokens read)"""
     events = list(generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_cancelled))
-    return [value[0] for kind, value in events if kind == "token"], events[-1][1][1]["tokens_read"]
+    return [event.id for event in events if isinstance(event, Token)], events[-1].stats.tokens_read
 
 
 ids = st.lists(st.integers(0, 3), max_size=12)
@@ -87,10 +90,10 @@ def test_a_prompt_without_a_middle_has_no_shift():
 
 @pytest.mark.parametrize(("before", "after"), [(10, 7), (7, 10), (12, 11), (11, 14)])
 def test_a_cursor_that_moves_reads_the_lines_that_it_passed(llama, before, after):
-    generator = Generator(llama)
+    generator = Generator(Prefill(llama))
     run(generator, prompt(llama, before))
     ids = prompt(llama, after)
-    passed = len(llama.tokenize("".join(LINES[min(before, after) : max(before, after)])))
+    passed = len(llama.model.tokenize("".join(LINES[min(before, after) : max(before, after)])))
     _, read = run(generator, ids)
     assert 0 < read <= passed + 6 < 64 < len(ids) - read
     # And typing goes on from there.
@@ -106,12 +109,12 @@ def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama, fresh_lla
         after = min(max(before + rng.choice([-4, -3, -2, -1, 1, 2, 3, 4]), 3), 14)
         if after == before:
             continue
-        moved = Generator(llama)
+        moved = Generator(Prefill(llama))
         run(moved, prompt(llama, before))
         ids = prompt(llama, after)
-        middle = llama.tokenize(LINES[after - 1])[:4]
+        middle = llama.model.tokenize(LINES[after - 1])[:4]
         values = []
-        for context, generator in ((llama, moved), (fresh_llama, Generator(fresh_llama))):
+        for context, generator in ((llama, moved), (fresh_llama, Generator(Prefill(fresh_llama)))):
             total = 0.0
             for i, token in enumerate(middle):
                 list(generator.generate(Request((*ids, *middle[:i]), max_tokens=1), 0.0, lambda: False))
@@ -124,14 +127,14 @@ def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama, fresh_lla
 
 
 def test_reading_ahead_makes_it_exact(llama, fresh_llama):
-    generator, fresh = Generator(llama), Generator(fresh_llama)
+    generator, fresh = Generator(Prefill(llama)), Generator(Prefill(fresh_llama))
     run(generator, prompt(llama, 10))
     ids = prompt(llama, 7)
     run(generator, ids)
-    assert generator.reusable(ids) == len(ids) - 1
-    assert generator.reusable(ids, exact=True) < 64
-    generator.warm(ids, lambda: False)
-    assert generator.reusable(ids, exact=True) == len(ids) - 1
+    assert generator.prefill.reusable(ids) == len(ids) - 1
+    assert generator.prefill.reusable(ids, exact=True) < 64
+    generator.prefill.warm(ids, lambda: False)
+    assert generator.prefill.reusable(ids, exact=True) == len(ids) - 1
     longer = prompt(llama, 7, "    def ")
     output, read = run(generator, longer)
     assert read <= 6
@@ -139,7 +142,7 @@ def test_reading_ahead_makes_it_exact(llama, fresh_llama):
 
 
 def test_an_aborted_move_loses_nothing(llama):
-    generator = Generator(llama)
+    generator = Generator(Prefill(llama))
     there, back = prompt(llama, 13), prompt(llama, 6)
     expected, _ = run(generator, there)
     shift = find_shift(there, back, llama.info.special.fim_middle)
@@ -152,17 +155,17 @@ def test_an_aborted_move_loses_nothing(llama):
 
 def test_moves_and_reading_ahead_in_turns_leave_both_slots_right(llama, fresh_llama):
     """Slots share cells, and shifting would move them in both."""
-    generator, rng, line, same = Generator(llama), random.Random(2), 8, 0
+    generator, rng, line, same = Generator(Prefill(llama)), random.Random(2), 8, 0
     for _ in range(60):
         line = min(max(line + rng.randint(-3, 3), 2), 14)
         ids = prompt(llama, line, "    self"[: rng.randint(0, 8)])
         if rng.random() < 0.4:
-            generator.warm(ids, lambda: False)
+            generator.prefill.warm(ids, lambda: False)
         run(generator, ids)
-        for slot in generator.cache.slots:
+        for slot in generator.prefill.cache.slots:
             assert llama.seq_pos_max(slot.live) == len(slot.ids) - 1
-        generator.warm(ids, lambda: False)
-        assert generator.reusable(ids, exact=True) == len(ids) - 1
+        generator.prefill.warm(ids, lambda: False)
+        assert generator.prefill.reusable(ids, exact=True) == len(ids) - 1
         held, _ = run(generator, ids)
-        same += held == run(Generator(fresh_llama), ids)[0]
+        same += held == run(Generator(Prefill(fresh_llama)), ids)[0]
     assert same >= 0.95 * 60

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
-from localcoder.engine.local import LocalEngine, cause_of_death
+from localcoder.engine.local import LocalEngine
+from localcoder.engine.worker_process import cause_of_death
 from localcoder.errors import LocalcoderError
 
 CODE = '''import json

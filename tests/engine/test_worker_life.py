@@ -3,7 +3,6 @@
 import asyncio
 import io
 import itertools
-import json
 import queue
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 
 from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
 from localcoder.engine.local import LocalEngine
+from localcoder.engine.wire import Done, Load, Warm, decode_answer, encode
 from localcoder.engine.worker import Worker
 from localcoder.errors import LocalcoderError
 from tests.conftest import ROOT
@@ -165,11 +165,12 @@ async def test_cancel_in_the_middle_of_reading(engine):
 
 
 class _Reading:
-    """A generator and its llama, whose reading goes on until it is void or let go."""
+    """In the place of a loaded model, its context, its generator and its prefill, whose reading goes on until it is void or let go."""
 
     def __init__(self):
         self.begun, self.ended = queue.SimpleQueue(), queue.SimpleQueue()
         self.let_go = threading.Event()
+        self.context = self.generator = self.prefill = self
 
     def warm(self, ids, is_cancelled):
         self.begun.put(ids)
@@ -185,19 +186,21 @@ class _Reading:
 
 def test_of_what_is_read_ahead_only_the_newest_is_read():
     """Neither what runs nor what waits: the second is not even begun."""
-    reading, lines, replies = _Reading(), queue.SimpleQueue(), io.BytesIO()
-    worker = Worker(iter(lines.get, None), replies)
-    worker._llama = worker._generator = reading
+    reading, lines, answers = _Reading(), queue.SimpleQueue(), io.BytesIO()
+    worker = Worker(iter(lines.get, None), answers)
+    worker._loaded = reading
     threading.Thread(target=worker.run, daemon=True).start()
-    lines.put(json.dumps({"op": "warm", "id": 1, "ids": [1]}))
-    assert reading.begun.get(timeout=10) == [1]
+    lines.put(encode(1, Warm((1,))))
+    assert reading.begun.get(timeout=10) == (1,)
     for i in (2, 3):
-        lines.put(json.dumps({"op": "warm", "id": i, "ids": [i]}))
-    assert reading.ended.get(timeout=10) == ([1], True)
-    assert reading.begun.get(timeout=10) == [3]
+        lines.put(encode(i, Warm((i,))))
+    assert reading.ended.get(timeout=10) == ((1,), True)
+    assert reading.begun.get(timeout=10) == (3,)
     reading.let_go.set()
-    assert reading.ended.get(timeout=10) == ([3], False)
-    assert [json.loads(line)["id"] for line in replies.getvalue().splitlines()[:2]] == [1, 2], "all are answered"
+    assert reading.ended.get(timeout=10) == ((3,), False)
+    assert [decode_answer(line) for line in answers.getvalue().splitlines()[:2]] == [(1, Done()), (2, Done())], (
+        "all are answered"
+    )
 
 
 async def test_reading_ahead_does_not_end_what_runs(engine):
@@ -222,7 +225,7 @@ async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model
         pytest.skip("llama.cpp is built without any such instruction here")
     monkeypatch.setattr("localcoder.engine.worker.cpu_features_missing", lambda: missing)
     with pytest.raises(LocalcoderError, match=r"lacks .*avx") as caught:
-        Worker(None, None)._load({"id": 1, "options": {}})
+        Worker(None, None)._load(Load(str(demo_model), 1))
     assert "pip install --force-reinstall" in caught.value.todo
 
 

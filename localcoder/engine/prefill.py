@@ -1,0 +1,222 @@
+"""Prefill: what the KV cache lacks of a prompt is decoded in small batches: for a request, ahead, or to score."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from localcoder.engine.api import TokenScore
+from localcoder.engine.cache import KVCache, Placement, Slot
+from localcoder.engine.context import Context, DecodeAborted
+from localcoder.engine.kv_shift import Shift
+from localcoder.engine.sampler import likeliest, log_probability
+from localcoder.engine.snapshots import SnapshotStore
+from localcoder.engine.speculate import Payoff
+from localcoder.errors import LocalcoderError
+from localcoder.hardware import OthersLoad
+from localcoder.power import PowerWatch
+
+READ_SLICE = 48
+"""Tokens read between two looks at what else is wanted.
+
+From 64 on llama.cpp's attention on a CPU takes other kernels, whose rounding differs by up to 0.07 in a logit from that
+of small batches: below it, what is computed does not depend on how the reading was cut.
+"""
+FIRST_AHEAD_SLICE = 8
+"""Tokens of the first batch when reading ahead; each one after it is twice as large."""
+MEASURED_TOKENS = 16
+"""Tokens of the smallest batch whose time says how fast this machine reads."""
+BUSY_FROM = 0.4
+"""Added to the cores that others use before rounding down: one counts as taken when it is busy more than 60 %."""
+SMALLEST_SNAPSHOT = 64
+"""Tokens below which reading again is as good as a file."""
+PAST_WINDOW_SHARE = 64
+"""Past the sliding window a batch has at most a 64th of it: its last token sees that many keys less one too many.
+
+Measured on the bundled model with its window of 256, in nats a token against one token at a time: 0.0006 with batches
+of 4, 0.002 with 16, 0.003 with 32, 0.009 with 64. Published models have a window of 4,096, so batches of 64.
+"""
+
+
+class Prefill:
+    """Fills a context with prompts, and knows what its KV cache holds."""
+
+    def __init__(
+        self, context: Context, snapshots: SnapshotStore | None = None, power: PowerWatch | None = None
+    ) -> None:
+        self.context = context
+        self._snapshots = snapshots
+        middle = context.info.special.fim_middle if context.can_shift else None
+        self.cache = KVCache(context, context.n_cells, context.info.window, middle=middle)
+        self.payoff = Payoff()
+        self.read_tokens_per_s = 0.0
+        self._others = OthersLoad()
+        self._power = power or PowerWatch(is_on=False)
+        self._measure_reading()
+
+    def warm(self, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> None:
+        """Read ahead, as far as nothing else is wanted."""
+        if not ids:
+            return
+        self.room(ids)
+        self.restore(ids)
+        slot = self.cache.acquire(ids, ahead=True).slot
+        # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
+        # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
+        sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
+        try:
+            for _ in self.read(slot, ids, is_cancelled, sizes):
+                pass
+        except DecodeAborted:
+            return
+
+    def score(
+        self, ids: Sequence[int], start: int, top: int, is_cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[TokenScore, ...]]:
+        """Scores of `ids[start:]`, a batch at a time. Raises DecodeAborted, or LocalcoderError for too many ids."""
+        self.room(ids)
+        if start == len(ids):
+            return
+        # As if reading ahead: what is exact, and not in the slot of whoever types.
+        slot = self.cache.acquire(ids[:start], ahead=True).slot
+        scored = start
+        for done in self.read(slot, ids[:-1], is_cancelled, logits_from=start - 1):
+            scores = []
+            for i in range(scored, done + 1):
+                # The token before has position i − 1, and `done` − 1 is the position of the last output, −1.
+                logits = self.context.logits(i - 1 - done)
+                scores.append(TokenScore(log_probability(logits, ids[i]), likeliest(logits, top)))
+            scored = max(scored, done + 1)
+            yield tuple(scores)
+
+    def reusable(self, ids: Sequence[int], *, exact: bool = False) -> int:
+        """How many of `ids` need not be read, by the cache or a snapshot. May be called from another thread.
+
+        With `exact`, cells that were shifted do not count.
+        """
+        held = self.cache.reusable(ids, exact=exact)
+        if self._snapshots is None:
+            return held
+        return max(held, self._snapshots.best(ids, self.context.info.window)[1])
+
+    def save(self) -> None:
+        """Keep on disk what the cache holds."""
+        if self._snapshots is None:
+            return
+        for slot in self.cache.slots:
+            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT:
+                self._snapshots.write(slot.ids, slot.first, self.context.sequence_state(slot.live))
+
+    def restore(self, ids: Sequence[int]) -> None:
+        """Load a snapshot if that saves much reading."""
+        if self._snapshots is None:
+            return
+        snapshot, saved = self._snapshots.best(ids, self.context.info.window)
+        if snapshot is None or saved < self.cache.reusable(ids) + SMALLEST_SNAPSHOT:
+            return
+        data = self._snapshots.read(snapshot)
+        if data is not None:
+            self.cache.restore(snapshot.ids, snapshot.first, lambda seq: self.context.restore_sequence(seq, data))
+
+    def read_at(self, placement: Placement, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
+        """Read what the place lacks of `ids`; yields how many it holds after each batch."""
+        shift, slot = placement.shift, placement.slot
+        if shift is not None:
+            for done in self._fill(slot, shift, ids, is_cancelled):
+                yield placement.kept + done
+        yield from self.read(slot, ids, is_cancelled)
+
+    def _fill(self, slot: Slot, shift: Shift, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
+        """Read the ids before the cells that are kept, in a sequence of its own, and shift those behind them.
+
+        Yields how many were read after each batch. Until all are, the slot holds what it held: an abort loses nothing.
+        """
+        scratch, position = self.context.first_spare_sequence, shift.head
+        self.context.seq_cp(slot.live, scratch, 0, shift.head)
+        try:
+            while position < shift.to:
+                if is_cancelled():
+                    raise DecodeAborted
+                batch = ids[position : min(position + READ_SLICE, shift.to)]
+                self.cache.prepare(slot, shift.to - shift.head)
+                self.context.decode(batch, position, 0, scratch)
+                position += len(batch)
+                yield position - shift.head
+            slot.shift(shift, ids, scratch)
+        finally:
+            self.context.seq_rm(scratch, 0, -1)
+
+    def read(
+        self,
+        slot: Slot,
+        ids: Sequence[int],
+        is_cancelled: Callable[[], bool],
+        sizes: Iterable[int] | None = None,
+        logits_from: int | None = None,
+    ) -> Iterator[int]:
+        """Decode what the slot lacks of `ids`; yields how many it holds after each batch.
+
+        The last of `ids` gets logits, or those from position `logits_from` on. Raises DecodeAborted.
+        """
+        wanted = len(ids) - 1 if logits_from is None else logits_from
+        for size in sizes or itertools.repeat(READ_SLICE):
+            position = len(slot.ids)
+            if position >= len(ids):
+                return
+            if is_cancelled():
+                raise DecodeAborted
+            self.adapt_threads()
+            batch = ids[position : position + min(size, self._largest_batch(position))]
+            self.decode(slot, batch, outputs=min(len(batch), max(0, position + len(batch) - wanted)))
+            yield len(slot.ids)
+
+    def decode(self, slot: Slot, ids: Sequence[int], outputs: int) -> None:
+        """Decode ids that come next in the slot; the last `outputs` of them get logits. Raises DecodeAborted."""
+        self.cache.prepare(slot, len(ids))
+        start = time.perf_counter()
+        try:
+            self.context.decode(ids, len(slot.ids), outputs, slot.live)
+        except DecodeAborted:
+            slot.recover(ids)
+            raise
+        slot.appended(ids)
+        seconds = time.perf_counter() - start
+        self.payoff.timed(len(ids), seconds)
+        # Logits for many take as long as a layer.
+        if len(ids) >= MEASURED_TOKENS and outputs <= 1:
+            self.read_tokens_per_s = len(ids) / seconds
+
+    def adapt_threads(self) -> None:
+        """Leave the cores that other programs keep busy to them: threads that share a core wait for each other.
+
+        Where power is short, half of the threads have to do.
+        """
+        taken = self._others.cores()
+        if taken is not None:
+            threads = self.context.n_threads // 2 if self._power.now.is_short else self.context.n_threads
+            self.context.use_threads(max(1, threads - int(taken + BUSY_FROM)))
+
+    def _measure_reading(self) -> None:
+        """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
+        slot = self.cache.acquire(range(MEASURED_TOKENS + 1)).slot
+        self.decode(slot, range(MEASURED_TOKENS), outputs=1)
+        slot.clear()
+
+    def _largest_batch(self, position: int) -> int:
+        window = self.context.info.window
+        if not window or position + READ_SLICE <= window:
+            return READ_SLICE
+        return max(1, window // PAST_WINDOW_SHARE, min(READ_SLICE, window - position))
+
+    def room(self, ids: Sequence[int]) -> int:
+        """How many tokens the context can hold after these. Raises LocalcoderError when it cannot hold these."""
+        window, n_cells = self.context.info.window, self.context.n_cells
+        if window and n_cells >= window + max(READ_SLICE, window // PAST_WINDOW_SHARE):
+            return sys.maxsize
+        if len(ids) > n_cells:
+            raise LocalcoderError(
+                f"The prompt has {len(ids)} tokens, and the context holds {n_cells}.", "Shorten it.", exit_code=2
+            )
+        return max(1, n_cells - len(ids))
