@@ -55,8 +55,9 @@ def command(
     from converters.gguf_file import read_gguf
     from converters.imatrix import imatrix_bytes
     from converters.output import write_whole
+    from localcoder.code.walk import find_sources
     from localcoder.engine.local import LocalEngine
-    from localcoder.evaluate.calibrate import FORMS, calibrate, find_sources
+    from localcoder.evaluate.calibrate import FORMS, calibrate
 
     file = read_gguf(model)
     if file.complete_bytes > file.file_bytes or file.get("general.architecture") != "starcoder2":

@@ -73,14 +73,21 @@ class Prefill:
             return
 
     def score(
-        self, ids: Sequence[int], start: int, top: int, is_cancelled: Callable[[], bool]
+        self, ids: Sequence[int], start: int, top: int, is_cancelled: Callable[[], bool], *, exact: bool = True
     ) -> Iterator[tuple[TokenScore, ...]]:
-        """Scores of `ids[start:]`, a batch at a time. Raises DecodeAborted, or LocalcoderError for too many ids."""
+        """Scores of `ids[start:]`, a batch at a time. Raises DecodeAborted, or LocalcoderError for too many ids.
+
+        Without `exact`, the cells before `start` may be shifted ones, as they are for a completion.
+        """
         self.room(ids)
         if start == len(ids):
             return
         # As if reading ahead: what is exact, and not in the slot of whoever types.
-        slot = self.cache.acquire(ids[:start], ahead=True).slot
+        placement = self.cache.acquire(ids[:start], ahead=exact)
+        slot = placement.slot
+        if placement.shift is not None:
+            for _ in self._fill(slot, placement.shift, ids[:start], is_cancelled):
+                pass
         scored = start
         for done in self.read(slot, ids[:-1], is_cancelled, logits_from=start - 1):
             scores = []

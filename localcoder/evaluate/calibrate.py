@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from localcoder.code.walk import SourceFile
 from localcoder.completion.layout import LAYOUTS, fim_prompt
 from localcoder.engine.api import MatrixInputs, SpecialIds
 from localcoder.engine.local import LocalEngine
-from localcoder.errors import LocalcoderError
-
-SUFFIXES = frozenset(
-    (
-        *(".py", ".pyi", ".js", ".jsx", ".ts", ".tsx", ".java", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".go", ".rs"),
-        *(".rb", ".php", ".swift", ".kt", ".scala", ".sh", ".sql", ".lua", ".pl", ".r", ".jl", ".hs", ".ml", ".ex"),
-        *(".erl", ".dart", ".vue", ".html", ".css", ".scss", ".md", ".rst", ".toml", ".yaml", ".yml", ".json"),
-    )
-)
-"""What a directory is searched for; files that are named are taken whatever they are called."""
 
 FORMS = ("plain", "fim", "repo")
 DEFAULT_CHUNK_TOKENS = 512
-MAX_FILE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -51,32 +40,8 @@ class Calibration:
     chunk_tokens: int
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file of code; `name` is its path as a repository prompt shows it."""
-
-    name: str
-    text: str
-
-
-def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """The code under directories (no hidden folders, nothing over 1 MB) and the files named, sorted by path."""
-    found: dict[Path, Source] = {}
-    for path in paths:
-        if not path.exists():
-            raise LocalcoderError(f"{path}: no such file or directory.", "Give code with --text.", exit_code=2)
-        for file in sorted(_walk(path)) if path.is_dir() else [path]:
-            name = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            text = _read(file)
-            if text.strip():
-                found[file.resolve()] = Source(name, text)
-    if not found:
-        raise LocalcoderError("There is no code in what --text names.", "Name files, or a folder of code.", exit_code=2)
-    return list(found.values())
-
-
 def prompts(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     special: SpecialIds,
     tokenize: Callable[[str], list[int]],
     forms: Sequence[str],
@@ -102,7 +67,7 @@ def prompts(
 
 async def calibrate(
     engine: LocalEngine,
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     *,
     forms: Sequence[str] = FORMS,
     chunk_tokens: int = 0,
@@ -132,7 +97,7 @@ async def calibrate(
 
 
 async def _stream(
-    engine: LocalEngine, sources: Sequence[Source], special: SpecialIds, forms: Sequence[str]
+    engine: LocalEngine, sources: Sequence[SourceFile], special: SpecialIds, forms: Sequence[str]
 ) -> list[int]:
     """All prompts as ids, one behind the other. They are made once to see their texts, and once from the texts' ids."""
     texts: list[str] = []
@@ -146,21 +111,3 @@ async def _stream(
     # One by one: an answer is one line of the worker's protocol, which has a limit.
     ids = iter([list((await engine.tokenize([text]))[0]) for text in texts])
     return [token for prompt in prompts(sources, special, lambda _: next(ids), forms) for token in prompt]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in ("node_modules", "__pycache__", "venv"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _walk(path)
-        elif path.suffix.lower() in SUFFIXES and path.is_file() and path.stat().st_size <= MAX_FILE_BYTES:
-            yield path
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise LocalcoderError(f"{path}: {error.strerror or error}.", exit_code=2) from None
-    return "" if b"\0" in data else data.decode("utf-8", "replace")

@@ -22,6 +22,7 @@ from pathlib import Path
 from localcoder.code.brackets import CLOSING, OPENING
 from localcoder.code.indentation import depth_of
 from localcoder.code.languages import LANGUAGES, language_of
+from localcoder.code.walk import code_files
 from localcoder.completion.document import Document
 from localcoder.completion.ending import Ending, end_of
 
@@ -119,9 +120,9 @@ def _tokens(text: str) -> list[str]:
 def _files(folders: list[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
-        for path in sorted(folder.rglob("*")):
+        for path in code_files(folder):
             language = language_of(path)
-            if language.name != "plain" and path.is_file() and SMALLEST_FILE < path.stat().st_size < LARGEST_FILE:
+            if language.name != "plain" and SMALLEST_FILE < path.stat().st_size < LARGEST_FILE:
                 name = "cpp" if path.suffix == ".h" and _is_cpp(path) else language.name
                 found[name].append(path)
     return found

@@ -9,17 +9,14 @@ bits a byte of the true middle and how often greedy decoding gives it whole.
 """
 
 import argparse
+import asyncio
 import math
 import random
 from pathlib import Path
 
+from localcoder.code.walk import code_files, read_code
 from localcoder.completion.layout import fim_prompt
-from localcoder.engine.context import Context
-from localcoder.engine.generate import Generator
-from localcoder.engine.prefill import Prefill
-from localcoder.engine.sampler import log_probability
-from localcoder.engine.wire import Load
-from localcoder.hardware import default_threads
+from localcoder.engine.local import LocalEngine
 
 BEFORE, AFTER = 1200, 500
 """Characters of context: about the window of the bundled model."""
@@ -39,52 +36,49 @@ def places(files, count, rng):
     return found
 
 
-def prompt(layout, llama, before, typed, suffix):
-    tokens, special = llama.model.tokenize, llama.info.special
+async def prompt(layout, engine, before, typed, suffix):
+    special = (await engine.info()).special
+    whole, before, typed, suffix = await engine.tokenize([before + typed, before, typed, suffix])
     if layout == "anchored":
-        return [*fim_prompt("psm", tokens(before), tokens(suffix), special), *tokens(typed)]
+        return (*fim_prompt("psm", before, suffix, special), *typed)
     if layout == "left to right":
-        return tokens(before + typed)
-    return list(fim_prompt(layout, tokens(before + typed), tokens(suffix), special))
+        return whole
+    return fim_prompt(layout, whole, suffix, special)
 
 
-def score(llama, generator, ids, middle):
+async def score(engine, ids, middle):
     """(nats of the middle's ids after the prompt, whether each of them was the likeliest)."""
-    slot = generator.prefill.cache.acquire(ids).slot
-    slot.clear()
-    for _ in generator.prefill.read(slot, ids, lambda: False):
-        pass
-    nats, exact = 0.0, True
-    for token in middle:
-        logits = llama.logits()
-        nats -= log_probability(logits, token)
-        exact &= int(logits.argmax()) == token
-        generator.prefill.decode(slot, [token], outputs=1)
-    return nats, exact
+    scores = await engine.score((*ids, *middle), len(ids), top=1)
+    return (
+        -sum(each.logprob for each in scores),
+        all(each.top[0][0] == token for each, token in zip(scores, middle, strict=True)),
+    )
 
 
-def main():
+async def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--places", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    llama = Context(Load(str(args.model), default_threads()))
-    generator = Generator(Prefill(llama))
-    files = [path.read_text() for path in sorted(args.directory.rglob("*.py"))]
+    files = [read_code(path) for path in code_files(args.directory) if path.suffix == ".py"]
     files = [text for text in files if len(text) > 1000]
     chosen = places(files, args.places, random.Random(args.seed))
     size = sum(len(middle.encode()) for _, _, middle, _ in chosen)
-    for layout in ("spm", "anchored", "psm", "left to right"):
-        results = []
-        for before, typed, middle, suffix in chosen:
-            ids = prompt(layout, llama, before, typed, suffix)
-            results.append(score(llama, generator, ids, llama.model.tokenize(middle)))
-        bits = sum(nats for nats, _ in results) / math.log(2) / size
-        exact = sum(exact for _, exact in results) / len(results)
-        print(f"{layout:14} {bits:.3f} bits a byte, {exact:.1%} whole")
+    engine = LocalEngine(args.model)
+    try:
+        middles = await engine.tokenize([middle for _, _, middle, _ in chosen])
+        for layout in ("spm", "anchored", "psm", "left to right"):
+            results = []
+            for (before, typed, _, suffix), middle in zip(chosen, middles, strict=True):
+                results.append(await score(engine, await prompt(layout, engine, before, typed, suffix), middle))
+            bits = sum(nats for nats, _ in results) / math.log(2) / size
+            exact = sum(exact for _, exact in results) / len(results)
+            print(f"{layout:14} {bits:.3f} bits a byte, {exact:.1%} whole")
+    finally:
+        await engine.close()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -15,12 +15,12 @@ import statistics
 import time
 from pathlib import Path
 
+from localcoder.code.walk import code_files, read_code
 from localcoder.completion.layout import fim_prompt
 from localcoder.engine.api import Request
 from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import Prefill
-from localcoder.engine.sampler import log_probability
 from localcoder.engine.wire import Load
 from localcoder.hardware import default_threads
 
@@ -28,8 +28,9 @@ FURTHEST = 5
 SCORED_TOKENS = 24
 
 
-def prompt(llama, before, after):
-    return fim_prompt("spm", llama.model.tokenize(before), llama.model.tokenize(after), llama.info.special, ())
+def prompt(context, before, after):
+    tokens = context.model.tokenize
+    return fim_prompt("spm", tokens(before), tokens(after), context.info.special, ())
 
 
 def first_token(generator, ids):
@@ -39,17 +40,10 @@ def first_token(generator, ids):
     return finished.stats.first_token_s, finished.stats.tokens_read
 
 
-def score(llama, generator, ids, middle):
-    """Mean nats of the ids that really follow. The prompt is in the cache but for its last token."""
-    place = generator.prefill.cache.acquire(ids)
-    for _ in generator.prefill.read(place.slot, ids, lambda: False):
-        pass
-    nats = 0.0
-    for token in middle:
-        nats -= log_probability(llama.logits(), token)
-        generator.prefill.decode(place.slot, [token], outputs=1)
-    place.slot.truncate(len(ids))
-    return nats / len(middle)
+def score(generator, ids, middle, *, exact=True):
+    """Mean nats of the ids that really follow."""
+    batches = generator.prefill.score((*ids, *middle), len(ids), 0, lambda: False, exact=exact)
+    return -statistics.mean(each.logprob for batch in batches for each in batch)
 
 
 def moves(files, count, span, rng):
@@ -78,28 +72,29 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-exact", action="store_true", help="read nothing afresh: for large models")
     args = parser.parse_args()
-    llama = Context(Load(str(args.model), default_threads()))
-    files = [text for path in sorted(args.directory.rglob("*.py")) if len(text := path.read_text()) > 2 * args.span]
+    context = Context(Load(str(args.model), default_threads()))
+    files = [read_code(path) for path in code_files(args.directory) if path.suffix == ".py"]
+    files = [text for text in files if len(text) > 2 * args.span]
     rng = random.Random(args.seed)
     found = {"shifted": [], "afresh": [], "nearest": []}
     seconds, read, lengths = [], [], []
     for text, first, then, end in moves(files, args.moves, args.span, rng):
-        generator = Generator(Prefill(llama))
-        first_token(generator, prompt(llama, text[:first], text[first:]))
+        generator = Generator(Prefill(context))
+        first_token(generator, prompt(context, text[:first], text[first:]))
         # As if the line were being written: it is not in the prompt.
-        ids, middle = prompt(llama, text[:then], text[end:]), llama.model.tokenize(text[then:end])[:SCORED_TOKENS]
+        ids, middle = prompt(context, text[:then], text[end:]), context.model.tokenize(text[then:end])[:SCORED_TOKENS]
         spent, tokens = first_token(generator, ids)
         seconds.append(spent)
         read.append(tokens)
         lengths.append(len(ids))
-        found["shifted"].append(score(llama, generator, ids, middle))
+        found["shifted"].append(score(generator, ids, middle, exact=False))
         if args.no_exact:
             continue
-        generator = Generator(Prefill(llama))
-        found["afresh"].append(score(llama, generator, ids, middle))
+        generator = Generator(Prefill(context))
+        found["afresh"].append(score(generator, ids, middle))
         near = max(24, tokens) * 3
-        ids = prompt(llama, text[max(0, then - near * 3 // 4) : then], text[end : end + near // 4])
-        found["nearest"].append(score(llama, Generator(Prefill(llama)), ids, middle))
+        ids = prompt(context, text[max(0, then - near * 3 // 4) : then], text[end : end + near // 4])
+        found["nearest"].append(score(Generator(Prefill(context)), ids, middle))
     print(f"{len(read)} moves, {statistics.mean(lengths):.1f} tokens a prompt, {statistics.mean(read):.1f} read")
     print(f"first token after a median of {statistics.median(seconds):.3f} s")
     for name, values in found.items():

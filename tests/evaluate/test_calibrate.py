@@ -16,10 +16,11 @@ import pytest
 
 from converters.gguf_file import read_gguf
 from converters.imatrix import read_imatrix
+from localcoder.code.walk import SourceFile
 from localcoder.engine.api import Finished, MatrixInputs, Request, SpecialIds
 from localcoder.engine.local import LocalEngine
 from localcoder.errors import LocalcoderError
-from localcoder.evaluate.calibrate import Source, find_sources, prompts
+from localcoder.evaluate.calibrate import prompts
 
 
 def localcoder(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -144,19 +145,9 @@ def test_a_model_that_is_cut_off(demo_model: Path, tmp_path: Path) -> None:
     assert "not a whole StarCoder2 model" in done.stderr
 
 
-def test_sources_are_code_and_nothing_hidden(tmp_path: Path) -> None:
-    for name in ("a.py", "b/c.rs", ".git/x.py", "node_modules/y.js", "pic.png", "empty.py", "blob.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("" if name == "empty.py" else "x = 1\0" if name == "blob.py" else "x = 1\n")
-    assert [source.name for source in find_sources([tmp_path])] == ["a.py", "b/c.rs"]
-    assert [source.name for source in find_sources([tmp_path / "pic.png"])] == ["pic.png"]
-    with pytest.raises(LocalcoderError):
-        find_sources([tmp_path / "b" / "nothing"])
-
-
 def test_prompts_keep_every_character() -> None:
     special = SpecialIds(0, 1, 2, 3, 4, 5, 6)
-    sources = [Source(f"{i}.py", f"def f{i}(x):\n    return x + {i}\n") for i in range(6)]
+    sources = [SourceFile(f"{i}.py", f"def f{i}(x):\n    return x + {i}\n") for i in range(6)]
     made = list(prompts(sources, special, lambda text: [100 + ord(c) for c in text], ("plain", "fim", "repo")))
     texts = ["".join(chr(t - 100) for t in prompt if t >= 100) for prompt in made]
     assert texts[0] == sources[0].text

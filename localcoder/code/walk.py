@@ -1,0 +1,91 @@
+"""The files of code in a folder: which ones are somebody's own, and what they say."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcoder.code.languages import LANGUAGES
+from localcoder.errors import LocalcoderError
+
+_WITHOUT_A_LANGUAGE = (".scala", ".pl", ".jl", ".hs", ".ml", ".ex", ".erl", ".dart", ".vue", ".rst")
+"""Code that StarCoder2 was trained on, in languages that the editor does not know."""
+
+SUFFIXES = frozenset(suffix.lower() for language in LANGUAGES for suffix in language.suffixes) | {*_WITHOUT_A_LANGUAGE}
+"""What a folder is searched for; files that are named are taken whatever they are called."""
+
+MAX_FILE_BYTES = 1 << 20
+"""What is larger was not written by hand."""
+
+_NOT_ONES_OWN = ("node_modules", "__pycache__", "venv")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of code; `name` is its path as a repository prompt shows it."""
+
+    name: str
+    text: str
+
+
+def code_files(folder: Path) -> list[Path]:
+    """The files of code below a folder, sorted: none in hidden or linked folders, none that others installed there.
+
+    What cannot be read, or goes while it is looked at, is left out.
+    """
+    return sorted(_walk(folder))
+
+
+def read_code(path: Path) -> str:
+    """The file's text, "" for a binary one. Raises OSError."""
+    data = path.read_bytes()
+    return "" if b"\0" in data else data.decode("utf-8", "replace")
+
+
+def find_sources(paths: Iterable[Path]) -> list[SourceFile]:
+    """The code below the folders and in the files that are named, each once, empty files left out.
+
+    Raises LocalcoderError (exit code 2) for a named file that cannot be read, and if there is no code at all.
+    """
+    found: dict[Path, SourceFile] = {}
+    for named in paths:
+        for path, source in _sources(named):
+            if source.text.strip():
+                found[path.resolve()] = source
+    if not found:
+        raise LocalcoderError("There is no code in what was named.", "Name files, or a folder of code.", exit_code=2)
+    return list(found.values())
+
+
+def _sources(named: Path) -> Iterator[tuple[Path, SourceFile]]:
+    try:
+        if not named.is_dir():
+            yield named, SourceFile(named.name, read_code(named))
+            return
+    except OSError as error:
+        what = f"{named}: {error.strerror or error}."
+        raise LocalcoderError(what, "Name files, or a folder of code.", exit_code=2) from None
+    for path in code_files(named):
+        with suppress(OSError):
+            yield path, SourceFile(path.relative_to(named).as_posix(), read_code(path))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    # os.walk passes over folders that it cannot list, and does not go into links.
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_ONES_OWN]
+        for path in (Path(parent, name) for name in names):
+            if not path.name.startswith(".") and path.suffix.lower() in SUFFIXES and _is_small_file(path):
+                yield path
+
+
+def _is_small_file(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_BYTES
