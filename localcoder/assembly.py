@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from localcoder.completion.complete import Options
 from localcoder.completion.ending import Mode
 from localcoder.completion.layout import LayoutName
-from localcoder.engine.api import Engine, Lora, Sampling
+from localcoder.engine.api import Engine, LocalOnly, Lora, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models.memory_fit import does_not_fit, fit_file
 from localcoder.models.references import Reference, RemoteModel
@@ -78,6 +79,13 @@ def make_engine(
         idle_s=settings.idle_minutes * 60 or None,
         power_saving=settings.power_saving,
     )
+
+
+def make_calibrator(model: Path, threads: int | None = None) -> LocalOnly:
+    """An engine for calibration: on the CPU, where all inputs are in memory that can be read."""
+    from localcoder.engine.local import LocalEngine
+
+    return LocalEngine(model, n_threads=threads, n_gpu_layers=0)
 
 
 def _loras(settings: Settings) -> list[Lora]:

@@ -15,7 +15,7 @@ import click
 from converters.errors import ConvertError
 
 if TYPE_CHECKING:
-    from localcoder.engine.local import LocalEngine
+    from localcoder.engine.api import Engine
     from localcoder.evaluate.calibrate import Calibration, CalibrationProgress
 
 
@@ -55,8 +55,8 @@ def command(
     from converters.gguf_file import read_gguf
     from converters.imatrix import imatrix_bytes
     from converters.output import write_whole
+    from localcoder.assembly import make_calibrator
     from localcoder.code.walk import find_sources
-    from localcoder.engine.local import LocalEngine
     from localcoder.evaluate.calibrate import FORMS, calibrate
 
     file = read_gguf(model)
@@ -68,8 +68,7 @@ def command(
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise click.BadParameter(f"{output} cannot be a file.", param_hint="-o")
     sources = find_sources(texts)
-    # On the CPU all inputs are in memory that can be read.
-    engine = LocalEngine(model, n_threads=threads, n_gpu_layers=0)
+    engine = make_calibrator(model, threads)
     work = calibrate(engine, sources, forms=forms or FORMS, chunk_tokens=chunk_size or 0, max_chunks=chunks or 0)
     found = asyncio.run(_watch(work, engine, quiet=quiet))
     names = sorted({str(path) for path in texts})
@@ -79,7 +78,7 @@ def command(
 
 
 async def _watch(
-    work: AsyncGenerator[CalibrationProgress | Calibration, None], engine: LocalEngine, *, quiet: bool
+    work: AsyncGenerator[CalibrationProgress | Calibration, None], engine: Engine, *, quiet: bool
 ) -> Calibration:
     """Run it to its end with a progress bar. Ctrl+C and SIGTERM end it and the engine."""
     from rich.console import Console

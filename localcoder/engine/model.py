@@ -10,6 +10,7 @@ import struct
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
@@ -103,12 +104,12 @@ class Model:
             if text.startswith(self._pieces[token]) or self._pieces[token].startswith(text)
         ]
 
-    def adapter(self, lora: Lora) -> int:
+    def adapter(self, lora: Lora) -> Any:
         """llama.cpp's handle of an adapter, freed with the model. Raises LocalcoderError if it does not fit."""
         if not Path(lora.path).is_file():
             raise LocalcoderError(f"There is no adapter file {lora.path}.", "Check the path.", exit_code=2)
         forget_errors()
-        adapter: int = lib.llama_adapter_lora_init(self.handle, lora.path.encode())
+        adapter = lib.llama_adapter_lora_init(self.handle, lora.path.encode())
         if not adapter:
             raise LocalcoderError(
                 f"{lora.path} is no adapter for this model: {first_error()}.",

@@ -13,8 +13,7 @@ import numpy.typing as npt
 
 from localcoder.code.walk import SourceFile
 from localcoder.completion.layout import LAYOUTS, fim_prompt
-from localcoder.engine.api import MatrixInputs, SpecialIds
-from localcoder.engine.local import LocalEngine
+from localcoder.engine.api import Engine, LocalOnly, MatrixInputs, SpecialIds
 
 FORMS = ("plain", "fim", "repo")
 DEFAULT_CHUNK_TOKENS = 512
@@ -66,7 +65,7 @@ def prompts(
 
 
 async def calibrate(
-    engine: LocalEngine,
+    engine: LocalOnly,
     sources: Sequence[SourceFile],
     *,
     forms: Sequence[str] = FORMS,
@@ -97,7 +96,7 @@ async def calibrate(
 
 
 async def _stream(
-    engine: LocalEngine, sources: Sequence[SourceFile], special: SpecialIds, forms: Sequence[str]
+    engine: Engine, sources: Sequence[SourceFile], special: SpecialIds, forms: Sequence[str]
 ) -> list[int]:
     """All prompts as ids, one behind the other. They are made once to see their texts, and once from the texts' ids."""
     texts: list[str] = []

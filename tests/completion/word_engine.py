@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from localcoder.engine.api import Event, Finished, ModelInfo, ReadEstimate, Request, SpecialIds, Stats, Token
+from localcoder.engine.api import (
+    Event,
+    Finished,
+    ModelInfo,
+    ReadEstimate,
+    Request,
+    SpecialIds,
+    Stats,
+    Token,
+    TokenScore,
+)
 from localcoder.engine.kv_shift import common_prefix
 
 INFO = ModelInfo(
@@ -49,6 +60,11 @@ class WordEngine:
     async def warm(self, ids: Sequence[int]) -> None:
         self.warmed.append(tuple(ids))
         self._read = tuple(ids)
+
+    async def score(self, ids: Sequence[int], start: int, *, top: int = 0) -> list[TokenScore]:
+        """All words are equally likely."""
+        likely = math.log(1 / len(self._pieces))
+        return [TokenScore(likely, tuple((i, likely) for i in range(top))) for _ in ids[start:]]
 
     async def cancel(self, request: Request | None = None) -> None:
         pass

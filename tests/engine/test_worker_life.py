@@ -165,7 +165,7 @@ async def test_cancel_in_the_middle_of_reading(engine):
 
 
 class _Reading:
-    """In the place of a loaded model, its context, its generator and its prefill, whose reading goes on until it is void or let go."""
+    """In the place of a loaded model and all of its parts; its reading goes on until it is cancelled or let go."""
 
     def __init__(self):
         self.begun, self.ended = queue.SimpleQueue(), queue.SimpleQueue()

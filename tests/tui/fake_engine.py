@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from localcoder.engine.api import Event, Finished, ModelInfo, Progress, ReadEstimate, Request, SpecialIds, Stats, Token
+from localcoder.engine.api import (
+    Event,
+    Finished,
+    ModelInfo,
+    Progress,
+    ReadEstimate,
+    Request,
+    SpecialIds,
+    Stats,
+    Token,
+    TokenScore,
+)
 
 INFO = ModelInfo(
     name="fake", path="fake.gguf", architecture="starcoder2", type_name="Q8_0", size_bytes=1, parameters=1,
@@ -68,6 +79,9 @@ class FakeEngine:
 
     async def warm(self, ids: Sequence[int]) -> None:
         self.warmed.append(tuple(ids))
+
+    async def score(self, ids: Sequence[int], start: int, *, top: int = 0) -> list[TokenScore]:
+        return [TokenScore(self.logprob, tuple((i, self.logprob) for i in range(top))) for _ in ids[start:]]
 
     async def cancel(self, request: Request | None = None) -> None:
         self.cancelled += 1
