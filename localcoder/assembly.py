@@ -40,7 +40,7 @@ def make_options(
     return Options(
         layout=layout,
         mode=mode or settings.mode,
-        max_tokens=max_tokens or settings.max_tokens,
+        max_tokens=settings.max_tokens if max_tokens is None else max_tokens,
         sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
         first_token_s=first_token_s,
         logprobs=logprobs,

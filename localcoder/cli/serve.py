@@ -67,7 +67,7 @@ def command(
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
-            app = make_app(engine, usual=make_options(chosen), token=token, **hosts)
+            app = make_app(engine, usual=make_options(chosen, first_token_s=chosen.first_token_s), token=token, **hosts)
             _when_told_to_end(app.state.scheduler.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S

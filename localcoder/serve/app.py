@@ -39,7 +39,7 @@ def make_app(
     token: str | None = None,
     hosts: frozenset[str] = _LOOPBACK_NAMES,
 ) -> Starlette:
-    """The application. `usual`: what `/infill` takes for what a body leaves out; OpenAI's protocol has its own values.
+    """The application. `usual`: what a body leaves out.
 
     `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
     scheduler = Scheduler(engine)
@@ -141,7 +141,7 @@ async def _infill(request: HttpRequest) -> Response:
 
 
 async def _completions(request: HttpRequest) -> Response:
-    document, options, stream = openai.read_completions(await _body(request))
+    document, options, stream = openai.read_completions(await _body(request), request.app.state.usual)
     scheduler: Scheduler = request.app.state.scheduler
     name = (await scheduler.engine.info()).name
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 MAX_TOKENS = 4096
-DEFAULT_FIRST_TOKEN_S = 1.5
 
 
 class BadBody(Exception):
@@ -55,7 +54,7 @@ def seed(body: dict[str, Any]) -> int:
     return max(int(number(body, "seed", 0, -1, 2**32 - 1)), 0)
 
 
-def first_token_s(body: dict[str, Any]) -> float | None:
+def first_token_s(body: dict[str, Any], usual: float | None) -> float | None:
     """The field `first_token_budget_ms` in seconds; None, for no limit, where it is 0. Raises BadBody."""
-    budget_ms = number(body, "first_token_budget_ms", DEFAULT_FIRST_TOKEN_S * 1000, 0, 1e9)
+    budget_ms = number(body, "first_token_budget_ms", (usual or 0) * 1000, 0, 1e9)
     return budget_ms / 1000 if budget_ms else None

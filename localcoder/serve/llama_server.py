@@ -40,7 +40,7 @@ def read_infill(body: dict[str, Any], usual: Options) -> tuple[Document, Options
         mode=cast(Mode, fields.choice(body, "mode", MODES, usual.mode)),
         max_tokens=min(predict, fields.MAX_TOKENS) if predict >= 0 else usual.max_tokens,
         sampling=sampling,
-        first_token_s=fields.first_token_s(body),
+        first_token_s=fields.first_token_s(body, usual.first_token_s),
         time_budget_s=time_ms / 1000 if time_ms else None,
         with_prompt=True,
     )

@@ -14,24 +14,29 @@ MAX_ALTERNATIVES = 8
 _FINISH_REASONS = {"length": "length", "time": "length"}
 
 
-def read_completions(body: dict[str, Any]) -> tuple[Document, Options, bool]:
+def read_completions(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
     """The document, the options and whether to stream, of a request to `/v1/completions`.
 
-    Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. Raises BadBody.
+    Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. What the body
+    leaves out is as in `usual`, but for the mode: who speaks this dialect asks for a text, not for a
+    suggestion. Raises BadBody.
     """
     prompt = fields.text(body, "prompt")
+    alternatives = int(fields.number(body, "n", 1, 1, MAX_ALTERNATIVES))
+    # Several of the likeliest text would be one.
+    usual_temperature = usual.sampling.temperature if alternatives == 1 else 1.0
     sampling = Sampling(
-        temperature=fields.number(body, "temperature", 1.0, 0, 2),
+        temperature=fields.number(body, "temperature", usual_temperature, 0, 2),
         top_p=fields.number(body, "top_p", 1.0, 0, 1),
         seed=fields.seed(body),
     )
     options = Options(
         mode=cast(Mode, fields.choice(body, "mode", MODES, "free")),
-        alternatives=int(fields.number(body, "n", 1, 1, MAX_ALTERNATIVES)),
-        max_tokens=max(1, int(fields.number(body, "max_tokens", 16, 0, fields.MAX_TOKENS))),
+        alternatives=alternatives,
+        max_tokens=max(1, int(fields.number(body, "max_tokens", usual.max_tokens, 0, fields.MAX_TOKENS))),
         sampling=sampling,
         logprobs=body.get("logprobs") not in (None, False),
-        first_token_s=fields.first_token_s(body),
+        first_token_s=fields.first_token_s(body, usual.first_token_s),
     )
     stream = fields.flag(body, "stream")
     if stream and options.alternatives > 1:

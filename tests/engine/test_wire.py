@@ -84,7 +84,8 @@ def test_a_message_with_a_field_of_another_kind_is_refused_or_understood(
 
 @pytest.mark.parametrize(
     "line",
-    [b"{}", b"[]", b'{"id":1}', b'{"id":"1","done":{}}', b'{"id":true,"done":{}}', b'{"done":{}}', b'{"id":1,"done":[]}',
+    [b"{}", b"[]",
+     b'{"id":1}', b'{"id":"1","done":{}}', b'{"id":true,"done":{}}', b'{"done":{}}', b'{"id":1,"done":[]}',
      b'{"id":1,"done":{},"token":{}}', b'{"id":1,"unheard":{}}', b'{"id":1,"generate":{"ids":[1]}}',
      b"[" * 100_000],
 )  # fmt: skip

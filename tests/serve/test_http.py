@@ -315,12 +315,23 @@ def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http, url):
 
 
 def test_what_a_body_leaves_out_is_as_in_the_settings():
-    process, url = start(env={**os.environ, "LOCALCODER_MAX_TOKENS": "3", "LOCALCODER_MODE": "free"})
+    chosen = {"MAX_TOKENS": "3", "MODE": "free", "FIRST_TOKEN_S": "0.05", "TEMPERATURE": "0"}
+    process, url = start(env={**os.environ, **{f"LOCALCODER_{name}": value for name, value in chosen.items()}})
     try:
         with httpx.Client(base_url=url, timeout=60) as client:
             body = {"input_prefix": BEFORE, "input_suffix": AFTER}
             assert client.post("/infill", json=body).json()["tokens_predicted"] == 3
             assert client.post("/infill", json={**body, "n_predict": 1}).json()["tokens_predicted"] == 1
+            body = {"prompt": BEFORE, "suffix": AFTER}
+            answers = [client.post("/v1/completions", json=body).json() for _ in range(3)]
+            assert [each["usage"]["completion_tokens"] for each in answers] == [3, 3, 3]
+            assert len({each["choices"][0]["text"] for each in answers}) == 1, "temperature 0"
+            several = client.post("/v1/completions", json={**body, "n": 8, "max_tokens": 8}).json()
+            assert len({each["text"] for each in several["choices"][1:]}) > 1
+            long = {"input_prefix": "".join(LINES), "n_predict": 1}
+            quick = client.post("/infill", json=long).json()["tokens_evaluated"]
+            whole = client.post("/infill", json={**long, "first_token_budget_ms": 0}).json()["tokens_evaluated"]
+            assert quick < whole / 2, "what can be read in 50 ms is the nearest lines"
             assert client.get("/props").json()["default_generation_settings"]["n_predict"] == 3
     finally:
         assert "Traceback" not in stop(process)
