@@ -71,8 +71,11 @@ class _Loaded:
 
 
 class Worker:
-    """`current` is the job that computes. Ids at or below `void` are cancelled before or while they run, and of those
-    that read ahead the ids at or below `void_ahead` too: only what was wanted last is read."""
+    """One job after the other.
+
+    Jobs up to the number `cancelled_to` are cancelled before or while they run; of those that read ahead, also those up
+    to `cancelled_ahead_to`: only what was wanted last is read. `current` is the job that computes.
+    """
 
     def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
         self._questions = questions
@@ -81,7 +84,7 @@ class Worker:
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._loaded: _Loaded | None = None
-        self._void = self._void_ahead = 0
+        self._cancelled_to = self._cancelled_ahead_to = 0
         self._current = _Job(0, Ping(), 0.0)
 
     def run(self) -> None:
@@ -120,7 +123,8 @@ class Worker:
         return context.info
 
     def _is_cancelled(self, job: _Job) -> bool:
-        return job.number <= max(self._void, self._void_ahead if isinstance(job.question, Warm) else 0)
+        is_ahead = isinstance(job.question, Warm)
+        return job.number <= max(self._cancelled_to, self._cancelled_ahead_to if is_ahead else 0)
 
     def _compute(self, loaded: _Loaded, job: _Job) -> None:
         question = job.question
@@ -195,9 +199,9 @@ class Worker:
             if isinstance(question, (Request, Warm, Cancel)):
                 with self._lock:
                     if isinstance(question, Warm):
-                        self._void_ahead = number - 1
+                        self._cancelled_ahead_to = number - 1
                     else:
-                        self._void = max(self._void, number - isinstance(question, Request))
+                        self._cancelled_to = max(self._cancelled_to, number - isinstance(question, Request))
                     if self._loaded is not None and self._is_cancelled(self._current):
                         self._loaded.context.abort()
             if not isinstance(question, Cancel):
