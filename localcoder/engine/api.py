@@ -227,8 +227,12 @@ class Engine(Protocol):
         """Progress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
         ...
 
-    async def warm(self, ids: Sequence[int]) -> None:
-        """Read ahead into the KV cache without generating; gives way to any request."""
+    async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:
+        """Read ahead into the KV cache without generating; gives way to any request.
+
+        Without `exact`, the latest text's cells may be shifted to where they stand in `ids`, an approximation. Once a
+        cancelled call has returned, nothing is read for it any more.
+        """
         ...
 
     async def score(self, ids: Sequence[int], start: int, *, top: int = 0) -> list[TokenScore]:

@@ -33,6 +33,10 @@ SHIFT_SAVES = 64
 """Ids that keeping cells by shifting them has to save to be worth the approximation."""
 EXACT_IS_WORTH = 16
 """Ids that may be read again to have exact cells in place of shifted ones."""
+SMALLEST_LOSS = 16
+"""Ids of a text that are not worth keeping when another takes its place."""
+_SAME_TEXT = 0.25
+"""Of a slot's ids, the share that has to stay for what takes its place to be the same text, changed."""
 
 
 class Slot:
@@ -157,15 +161,33 @@ class Placement:
     shift: Shift | None = None
 
 
-class KVCache:
-    """A few slots over `n_cells` cells, so that reading ahead for a large prompt leaves the small one usable.
+@dataclass(frozen=True)
+class Growth:
+    """A prompt that has a slot's text in it: what stands in front is read in `reading`, then the text is shifted."""
 
-    `middle` is the id of `<fim_middle>`; without it, and without `window`, no cells are shifted.
+    base: Slot
+    reading: Slot
+    shift: Shift
+
+
+class KVCache:
+    """Two slots over `n_cells` cells, so that reading ahead for a large prompt leaves the small one usable.
+
+    `middle` is the id of `<fim_middle>`; without it, and without `window`, no cells are shifted. `on_loss` is told of a
+    slot before another text takes its place.
     """
 
     def __init__(
-        self, memory: Memory, n_cells: int, window: int, *, middle: int | None = None, n_slots: int = 2
+        self,
+        memory: Memory,
+        n_cells: int,
+        window: int,
+        *,
+        middle: int | None = None,
+        n_slots: int = 2,
+        on_loss: Callable[[Slot], None] = lambda slot: None,
     ) -> None:
+        self._on_loss = on_loss
         self._n_cells = n_cells
         self._window = window
         self._middle = middle
@@ -186,9 +208,9 @@ class KVCache:
             [A B C D]  [A B X Y]       A B X Z        the second, kept 3: Y is dropped, Z is read
             [P Q R]    [A B X × 200]   A B Z          the second would lose too much: the first, with a copy of A B
 
-        A slot that would lose more than `LARGEST_DROP` ids is left as it is, and another goes on with a copy of the
-        shared prefix. When reading `ahead`, which may never be asked for, it is the latest slot that is left whatever
-        it would lose, and no other; and then shifted cells are read again.
+        A slot that would lose more than `LARGEST_DROP` ids is left as it is, unless it is the oldest: that one goes on
+        with a copy of the shared prefix. When reading `ahead`, which may never be asked for, it is the latest slot that
+        is left whatever it would lose, and no other; and then shifted cells are read again.
         """
         best = self._best(ids, ahead=ahead)
         slot, kept, latest = best.slot, best.kept, self._slots[-1]
@@ -198,13 +220,48 @@ class KVCache:
             return best
         lost = len(slot.ids) - kept
         is_left = slot is latest and lost > 0 if ahead else lost > LARGEST_DROP
-        if is_left:
-            source, slot = slot, next(each for each in self._slots if each is not slot)
-            slot.copy_prefix(source, kept)
+        oldest = self._slots[0]
+        if is_left and slot is not oldest:
+            self._lose(oldest)
+            oldest.copy_prefix(slot, kept)
+            slot = oldest
+        else:
+            self._lose(slot, kept)
         self._use(slot)
         if ahead:
             self._use(latest)
         return Placement(slot, slot.keep_prefix(ids[: kept + 1]))
+
+    def grow(self, ids: Sequence[int]) -> Growth | None:
+        """How to have `ids` from the latest slot's text with least reading; None: not by shifting it.
+
+        What was read of it before an interruption is still there.
+        """
+        base, reading = self._slots[-1], self._slots[0]
+        if base is reading or (shift := self._shift(base, ids)) is None:
+            return None
+        done = max(shift.head, reading.reusable(ids[: shift.to + 1]))
+        unread = len(ids) - done - (shift.end - shift.start)
+        if unread >= len(ids) - self._best(ids, ahead=True).kept:
+            return None
+        if base.cells + shift.to > self._n_cells:
+            return None
+        have = reading.reusable(ids[: shift.to + 1])
+        self._lose(reading, have)
+        if have <= shift.head:
+            reading.copy_prefix(base, shift.head)
+        else:
+            # From where the two part on, the cells that will be shifted are the latest slot's alone.
+            reading.keep_prefix(ids[: shift.to + 1])
+        return Growth(base, reading, shift)
+
+    def _lose(self, slot: Slot, kept: int = 0) -> None:
+        """Say that a slot loses its text but for `kept` ids, if it is another text that comes, and no slot has it."""
+        lost = len(slot.ids) - kept
+        if lost <= SMALLEST_LOSS or kept > _SAME_TEXT * len(slot.ids):
+            return
+        if not any(each is not slot and each.ids[: len(slot.ids)] == slot.ids for each in self._slots):
+            self._on_loss(slot)
 
     def _use(self, slot: Slot) -> None:
         """Make it the latest."""
@@ -235,18 +292,23 @@ class KVCache:
         """Clear the slots that would see the cells that are shifted."""
         for each in self._slots:
             if each is not slot and common_prefix(each.ids, slot.ids) > shift.start:
+                self._lose(each)
                 each.clear()
 
-    def restore(self, ids: Sequence[int], first: int, load: Callable[[int], bool]) -> bool:
-        """Have `load(sequence)` fill the oldest slot with cells of these ids from position `first` on."""
+    def restore(self, ids: Sequence[int], first: int, exact: int, load: Callable[[int], bool]) -> bool:
+        """Have `load(sequence)` fill the oldest slot with cells of these ids from position `first` on.
+
+        Those from `exact` on were shifted, or read after cells that were.
+        """
         slot = self._slots[0]
+        self._lose(slot)
         slot.clear()
         self.prepare(slot, len(ids) - first)
         if not load(slot.live):
             slot.clear()
             return False
         slot.first = slot.archived = first
-        slot.exact, slot.ids = len(ids), tuple(ids)
+        slot.exact, slot.ids = exact, tuple(ids)
         return True
 
     @property
@@ -265,5 +327,6 @@ class KVCache:
         for each in others:
             if surplus > 0:
                 surplus -= each.cells
+                self._lose(each)
                 each.clear()
         return surplus <= 0

@@ -65,7 +65,7 @@ class Calibrator:
             raise LocalcoderError(f"No memory for {max_tokens} tokens at once.", "Give a smaller --chunk-size.")
 
     def add(self, ids: Sequence[int]) -> None:
-        """Run one sequence from position 0 and add its inputs to the sums. Raises DecodeAborted when it is cancelled."""
+        """Run one sequence from position 0 and add its inputs to the sums. Raises DecodeAborted when cancelled."""
         lib.llama_memory_clear(lib.llama_get_memory(self._context), True)
         batch = lib.llama_batch_init(len(ids), 0, 1)
         try:

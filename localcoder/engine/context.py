@@ -102,16 +102,19 @@ class Context:
     def seq_pos_max(self, seq: int) -> int:
         return int(lib.llama_memory_seq_pos_max(self._memory, seq))
 
-    def sequence_state(self, seq: int) -> bytes:
-        """llama.cpp's own copy of a sequence's cells."""
+    def sequence_state(self, seq: int) -> bytearray | None:
+        """llama.cpp's own copy of a sequence's cells; None while the keys of some have yet to be rotated."""
+        if self._is_shift_pending:
+            return None
         size = lib.llama_state_seq_get_size(self._context, seq)
-        buffer = (ctypes.c_uint8 * size)()
-        written = lib.llama_state_seq_get_data(self._context, buffer, size, seq)
-        return bytes(buffer)[:written]
+        data = bytearray(size)
+        written = lib.llama_state_seq_get_data(self._context, (ctypes.c_uint8 * size).from_buffer(data), size, seq)
+        return data if written == size else None
 
-    def restore_sequence(self, seq: int, data: bytes) -> bool:
+    def restore_sequence(self, seq: int, data: bytes | bytearray) -> bool:
         """Put a state into a sequence. The data has to be whole: llama.cpp asserts on what is not."""
-        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        kind = ctypes.c_uint8 * len(data)
+        buffer = kind.from_buffer(data) if isinstance(data, bytearray) else kind.from_buffer_copy(data)
         return bool(lib.llama_state_seq_set_data(self._context, buffer, len(data), seq) > 0)
 
     # Computing

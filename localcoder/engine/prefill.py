@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from localcoder.engine.api import TokenScore
-from localcoder.engine.cache import KVCache, Placement, Slot
+from localcoder.engine.cache import Growth, KVCache, Placement, Slot
 from localcoder.engine.context import Context, DecodeAborted
 from localcoder.engine.kv_shift import Shift
+from localcoder.engine.parking import SMALLEST_SNAPSHOT, Parked, Parking
 from localcoder.engine.sampler import likeliest, log_probability
 from localcoder.engine.snapshots import SnapshotStore
 from localcoder.engine.speculate import Payoff
@@ -30,8 +31,6 @@ MEASURED_TOKENS = 16
 """Tokens of the smallest batch whose time says how fast this machine reads."""
 BUSY_FROM = 0.4
 """Added to the cores that others use before rounding down: one counts as taken when it is busy more than 60 %."""
-SMALLEST_SNAPSHOT = 64
-"""Tokens below which reading again is as good as a file."""
 PAST_WINDOW_SHARE = 64
 """Past the sliding window a batch has at most a 64th of it: its last token sees that many keys less one too many.
 
@@ -44,33 +43,61 @@ class Prefill:
     """Fills a context with prompts, and knows what its KV cache holds."""
 
     def __init__(
-        self, context: Context, snapshots: SnapshotStore | None = None, power: PowerWatch | None = None
+        self,
+        context: Context,
+        snapshots: SnapshotStore | None = None,
+        power: PowerWatch | None = None,
+        *,
+        parked_limit_bytes: int = 0,
     ) -> None:
         self.context = context
-        self._snapshots = snapshots
-        middle = context.info.special.fim_middle if context.can_shift else None
-        self.cache = KVCache(context, context.n_cells, context.info.window, middle=middle)
+        special, window = context.info.special, context.info.window
+        self._parking = Parking(parked_limit_bytes, snapshots, window)
+        self._head_end = special.fim_prefix
+        middle = special.fim_middle if context.can_shift else None
+        self.cache = KVCache(context, context.n_cells, window, middle=middle, on_loss=self._park)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
         self._others = OthersLoad()
         self._power = power or PowerWatch(is_on=False)
         self._measure_reading()
 
-    def warm(self, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> None:
-        """Read ahead, as far as nothing else is wanted."""
+    def warm(self, ids: Sequence[int], is_cancelled: Callable[[], bool], *, exact: bool = True) -> None:
+        """Read ahead, as far as nothing else is wanted.
+
+        Without `exact`, what the latest text has in common with `ids` is shifted instead of being read again.
+        """
         if not ids:
             return
         self.room(ids)
-        self.restore(ids)
-        slot = self.cache.acquire(ids, ahead=True).slot
         # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
         # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
         sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
         try:
-            for _ in self.read(slot, ids, is_cancelled, sizes):
+            growth = None if exact else self._growth(ids)
+            if growth is not None:
+                self._grow(growth, ids, is_cancelled, sizes)
+                return
+            self.restore(ids, exact=True)
+            for _ in self.read(self.cache.acquire(ids, ahead=True).slot, ids, is_cancelled, sizes):
                 pass
         except DecodeAborted:
             return
+
+    def _growth(self, ids: Sequence[int]) -> Growth | None:
+        if self.cache.reusable(ids) < len(ids) // 4:
+            # Another text: the latest has nothing of it.
+            self.restore(ids)
+        return self.cache.grow(ids)
+
+    def _grow(self, growth: Growth, ids: Sequence[int], is_cancelled: Callable[[], bool], sizes: Iterable[int]) -> None:
+        """Read what stands in front of the latest text, have that behind it, and read the rest."""
+        base, reading, shift = growth.base, growth.reading, growth.shift
+        for _ in self.read(reading, ids[: shift.to], is_cancelled, sizes):
+            pass
+        base.shift(shift, ids, reading.live)
+        for _ in self.read(base, ids, is_cancelled):
+            pass
 
     def score(
         self, ids: Sequence[int], start: int, top: int, is_cancelled: Callable[[], bool], *, exact: bool = True
@@ -103,29 +130,33 @@ class Prefill:
 
         With `exact`, cells that were shifted do not count.
         """
-        held = self.cache.reusable(ids, exact=exact)
-        if self._snapshots is None:
-            return held
-        return max(held, self._snapshots.best(ids, self.context.info.window)[1])
+        return max(self.cache.reusable(ids, exact=exact), self._parking.saved(ids, exact=exact))
 
     def save(self) -> None:
-        """Keep on disk what the cache holds."""
-        if self._snapshots is None:
-            return
-        for slot in self.cache.slots:
-            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT:
-                self._snapshots.write(slot.ids, slot.first, self.context.sequence_state(slot.live))
+        """Keep on disk what the cache holds, and what was there before."""
+        held = []
+        for slot in self.cache.slots[::-1]:
+            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT and (data := self._state(slot)) is not None:
+                held.append(Parked(slot.ids, slot.first, slot.exact, data))
+        self._parking.save(held)
 
-    def restore(self, ids: Sequence[int]) -> None:
-        """Load a snapshot if that saves much reading."""
-        if self._snapshots is None:
-            return
-        snapshot, saved = self._snapshots.best(ids, self.context.info.window)
-        if snapshot is None or saved < self.cache.reusable(ids) + SMALLEST_SNAPSHOT:
-            return
-        data = self._snapshots.read(snapshot)
-        if data is not None:
-            self.cache.restore(snapshot.ids, snapshot.first, lambda seq: self.context.restore_sequence(seq, data))
+    def restore(self, ids: Sequence[int], *, exact: bool = False) -> None:
+        """Have the oldest slot hold a copy of this text's cells, if that saves much reading."""
+        copy = self._parking.best(ids, self.cache.reusable(ids, exact=exact), exact=exact)
+        if copy is not None:
+            self.cache.restore(
+                copy.ids, copy.first, copy.exact, lambda seq: self.context.restore_sequence(seq, copy.data)
+            )
+
+    def _park(self, slot: Slot) -> None:
+        self._parking.park(slot.ids, slot.first, slot.exact, lambda: self._state(slot))
+
+    def _state(self, slot: Slot) -> bytearray | None:
+        return self.context.sequence_state(slot.live)
+
+    def _head(self, ids: Sequence[int]) -> int:
+        """How many ids stand before the text that is filled; the same ones may stand before other texts."""
+        return ids.index(self._head_end) if self._head_end in ids else 0
 
     def read_at(self, placement: Placement, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
         """Read what the place lacks of `ids`; yields how many it holds after each batch."""
@@ -168,6 +199,7 @@ class Prefill:
         The last of `ids` gets logits, or those from position `logits_from` on. Raises DecodeAborted.
         """
         wanted = len(ids) - 1 if logits_from is None else logits_from
+        head = self._head(ids)
         for size in sizes or itertools.repeat(READ_SLICE):
             position = len(slot.ids)
             if position >= len(ids):
@@ -175,8 +207,11 @@ class Prefill:
             if is_cancelled():
                 raise DecodeAborted
             self.adapt_threads()
-            batch = ids[position : position + min(size, self._largest_batch(position))]
+            end = position + min(size, self._largest_batch(position))
+            batch = ids[position : min(end, head) if position < head else end]
             self.decode(slot, batch, outputs=min(len(batch), max(0, position + len(batch) - wanted)))
+            if len(slot.ids) == head == slot.exact >= SMALLEST_SNAPSHOT:
+                self._parking.park(slot.ids, slot.first, head, lambda: self._state(slot), is_head=True)
             yield len(slot.ids)
 
     def decode(self, slot: Slot, ids: Sequence[int], outputs: int) -> None:

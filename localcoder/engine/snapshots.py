@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from localcoder.engine.kv_shift import common_prefix
 
 _SUFFIX = ".kv"
 _PARTIAL = ".partial"
-_VERSION = 1
+_VERSION = 2
 _MAX_HEADER_BYTES = 4 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 _ABANDONED_S = 60.0
@@ -38,6 +39,8 @@ class Snapshot:
     first: int
     size_bytes: int
     sha256: str
+    is_head: bool = False
+    """The beginning of many texts, which none of them replaces."""
 
     def reusable(self, ids: Sequence[int], window: int) -> int:
         """How many of `ids` need not be read with these cells."""
@@ -56,13 +59,18 @@ class SnapshotStore:
         self._directory = directory
         self._key = key
         self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
         self._remove_abandoned()
         self._snapshots = self._index()
+
+    @property
+    def all(self) -> Sequence[Snapshot]:
+        return tuple(self._snapshots)
 
     def best(self, ids: Sequence[int], window: int) -> tuple[Snapshot | None, int]:
         """The snapshot that saves most reading, and how many ids it saves."""
         found, most = None, 0
-        for snapshot in list(self._snapshots):
+        for snapshot in self.all:
             if (saved := snapshot.reusable(ids, window)) > most:
                 found, most = snapshot, saved
         return found, most
@@ -83,12 +91,13 @@ class SnapshotStore:
         self._remove(snapshot)
         return None
 
-    def write(self, ids: Sequence[int], first: int, data: bytes) -> None:
+    def write(self, ids: Sequence[int], first: int, data: bytes | bytearray, *, is_head: bool = False) -> None:
         """Keep a state. Snapshots of which it is a continuation are replaced, the oldest make room."""
-        if len(data) > self._limit_bytes or any(common_prefix(each.ids, ids) == len(ids) for each in self._snapshots):
+        known = (each for each in self.all if common_prefix(each.ids, ids) == len(ids) and each.is_head >= is_head)
+        if len(data) > self._limit_bytes or any(known):
             return
         digest = hashlib.sha256(data).hexdigest()
-        header = {"version": _VERSION, "key": self._key, "ids": list(ids), "first": first}
+        header = {"version": _VERSION, "key": self._key, "ids": list(ids), "first": first, "is_head": is_head}
         blob = json.dumps({**header, "size_bytes": len(data), "sha256": digest}).encode()
         name = hashlib.sha256(blob).hexdigest()[:32]
         path, partial = self._directory / (name + _SUFFIX), self._directory / (name + _PARTIAL)
@@ -106,10 +115,11 @@ class SnapshotStore:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
             return
-        for each in list(self._snapshots):
-            if common_prefix(each.ids, ids) == len(each.ids):
+        for each in self.all:
+            if common_prefix(each.ids, ids) == len(each.ids) and not each.is_head:
                 self._remove(each)
-        self._snapshots.append(Snapshot(path, tuple(ids), first, len(data), digest))
+        with self._lock:
+            self._snapshots = [*self._snapshots, Snapshot(path, tuple(ids), first, len(data), digest, is_head)]
 
     def _index(self) -> list[Snapshot]:
         """This model's snapshots; files that cannot be understood are removed."""
@@ -152,13 +162,15 @@ class SnapshotStore:
             if used + size <= self._limit_bytes:
                 return
             path.unlink(missing_ok=True)
-            self._snapshots = [each for each in self._snapshots if each.path != path]
+            with self._lock:
+                self._snapshots = [each for each in self._snapshots if each.path != path]
             used -= size_bytes
 
     def _remove(self, snapshot: Snapshot) -> None:
         with suppress(OSError):
             snapshot.path.unlink(missing_ok=True)
-        self._snapshots = [each for each in self._snapshots if each is not snapshot]
+        with self._lock:
+            self._snapshots = [each for each in self._snapshots if each is not snapshot]
 
 
 def model_key(path: Path, *rest: str) -> str:
@@ -186,4 +198,5 @@ def _read_header(path: Path) -> tuple[str, Snapshot]:
     if header["version"] != _VERSION or header["size_bytes"] != size_bytes:
         raise ValueError("another format, or not the whole file")
     ids = tuple(map(int, header["ids"]))
-    return header["key"], Snapshot(path, ids, int(header["first"]), size_bytes, str(header["sha256"]))
+    first, is_head = int(header["first"]), bool(header["is_head"])
+    return header["key"], Snapshot(path, ids, first, size_bytes, str(header["sha256"]), is_head)

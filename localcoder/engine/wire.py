@@ -54,6 +54,7 @@ class Load:
     loras: tuple[Lora, ...] = ()
     snapshots_dir: str | None = None
     snapshots_limit_bytes: int = 0
+    parked_limit_bytes: int = 0
     power_saving: bool = False
 
 
@@ -85,9 +86,10 @@ class Ping:
 
 @dataclass(frozen=True)
 class Warm:
-    """Read ahead. Answered by Done, also when a newer one takes its place."""
+    """Read ahead; without `exact`, cells that are shifted will do. Answered by Done, also when it was cancelled."""
 
     ids: tuple[int, ...]
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ class Save:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End what was asked with this number and before. Not answered."""
+    """End what was asked with this number and before: everything, or of it what is read ahead. Not answered."""
+
+    is_ahead: bool
 
 
 # Answers; those of a Request are api's events

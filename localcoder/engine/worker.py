@@ -118,7 +118,8 @@ class Worker:
         except (ImportError, OSError, RuntimeError) as error:
             raise LocalcoderError(f"llama-cpp-python cannot be loaded: {error}.", f"Rebuild it: {REBUILD}") from None
         context = Context(load)
-        prefill = Prefill(context, _snapshots(context, load), PowerWatch(is_on=load.power_saving))
+        power = PowerWatch(is_on=load.power_saving)
+        prefill = Prefill(context, _snapshots(context, load), power, parked_limit_bytes=load.parked_limit_bytes)
         self._loaded = _Loaded(context, Generator(prefill))
         return context.info
 
@@ -137,7 +138,7 @@ class Worker:
                 self._send(job.number, event)
             return
         if isinstance(question, Warm) and not is_cancelled():
-            loaded.generator.prefill.warm(question.ids, is_cancelled)
+            loaded.generator.prefill.warm(question.ids, is_cancelled, exact=question.exact)
         elif isinstance(question, Score):
             self._score(loaded, job.number, question, is_cancelled)
         elif isinstance(question, Calibrate):
@@ -200,6 +201,8 @@ class Worker:
                 with self._lock:
                     if isinstance(question, Warm):
                         self._cancelled_ahead_to = number - 1
+                    elif isinstance(question, Cancel) and question.is_ahead:
+                        self._cancelled_ahead_to = max(self._cancelled_ahead_to, number)
                     else:
                         self._cancelled_to = max(self._cancelled_to, number - isinstance(question, Request))
                     if self._loaded is not None and self._is_cancelled(self._current):

@@ -95,10 +95,10 @@ class WorkerProcess:
         """Whether an answer is still to come."""
         return bool(self._queues)
 
-    def cancel(self, job: int) -> None:
-        """End this request and those before it."""
+    def cancel(self, job: int, *, is_ahead: bool = False) -> None:
+        """End this request and those before it: all of them, or those that read ahead."""
         if self.alive:
-            self._write(job, Cancel())
+            self._write(job, Cancel(is_ahead))
 
     def cancel_all(self) -> None:
         self.cancel(self._last_job)

@@ -57,7 +57,7 @@ class WordEngine:
     async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
         return ReadEstimate(len(ids), common_prefix(self._read, ids), self.tokens_per_s)
 
-    async def warm(self, ids: Sequence[int]) -> None:
+    async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:
         self.warmed.append(tuple(ids))
         self._read = tuple(ids)
 

@@ -172,7 +172,7 @@ class _Reading:
         self.let_go = threading.Event()
         self.context = self.generator = self.prefill = self
 
-    def warm(self, ids, is_cancelled):
+    def warm(self, ids, is_cancelled, *, exact):
         self.begun.put(ids)
         while not is_cancelled() and not self.let_go.wait(0.01):
             pass
@@ -190,10 +190,10 @@ def test_of_what_is_read_ahead_only_the_newest_is_read():
     worker = Worker(iter(lines.get, None), answers)
     worker._loaded = reading
     threading.Thread(target=worker.run, daemon=True).start()
-    lines.put(encode(1, Warm((1,))))
+    lines.put(encode(1, Warm((1,), exact=True)))
     assert reading.begun.get(timeout=10) == (1,)
     for i in (2, 3):
-        lines.put(encode(i, Warm((i,))))
+        lines.put(encode(i, Warm((i,), exact=True)))
     assert reading.ended.get(timeout=10) == ((1,), True)
     assert reading.begun.get(timeout=10) == (3,)
     reading.let_go.set()

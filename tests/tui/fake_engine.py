@@ -77,7 +77,7 @@ class FakeEngine:
     async def estimate(self, ids: Sequence[int]) -> ReadEstimate:
         return ReadEstimate(len(ids), 0, 1e6)
 
-    async def warm(self, ids: Sequence[int]) -> None:
+    async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:
         self.warmed.append(tuple(ids))
 
     async def score(self, ids: Sequence[int], start: int, *, top: int = 0) -> list[TokenScore]:
