@@ -116,7 +116,7 @@ async def complete(
                 await engine.cancel(request)
     assert finished is not None
     if plan.background_ids is not None and (first.reason or finished.reason != "cancelled"):
-        session.read_ahead(engine, plan.background_ids)
+        session.read_on(plan)
     ends = [each.finish(finished.reason) for each in alternatives]
     if more := ends[0][1]:
         yield TextDelta(more)
@@ -160,7 +160,7 @@ async def read_ahead(document: Document, engine: Engine, options: Options, sessi
     """Begin to read the prompt of a completion that nobody has asked for yet."""
     model = await engine.info()
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
-    session.read_ahead(engine, plan.background_ids or plan.ids)
+    session.read_on(plan)
 
 
 def _without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:

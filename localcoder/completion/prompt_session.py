@@ -42,6 +42,11 @@ WORTH_EXACT_TOKENS = 16
 """Tokens of a prompt that may be approximate before it is read again in the background."""
 GROWTH = 1.25
 """How far a window may grow beyond its budget before a new one is chosen."""
+STAGE = 1.5
+"""How many times the tokens of a window the next one has while reading ahead. Until that is read the smaller one
+answers: from at least two thirds of what could have been read."""
+_STAGE_COSTS_TOKENS = 4
+"""Tokens that a request may read more than it would with the smaller window."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +60,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """The ids to read for this completion, and those to read in the background for the next ones."""
+    """The ids to read for this completion, and those to read in the background for the next ones.
+
+    `full` is the window of the latter.
+    """
 
     ids: tuple[int, ...]
     window: Window
+    full: Window
     background_ids: tuple[int, ...] | None = None
     forced: bytes = b""
     """What the first tokens have to begin with: the end of the text before the cursor, taken off the ids."""
@@ -73,6 +82,9 @@ class PromptSession:
         """What it was last asked about. The windows are windows of it."""
         self._full: Window | None = None
         self._quick: Window | None = None
+        self._next: Window | None = None
+        """The one that is to take the quick one's place as soon as it is read."""
+        self._fit: _Fit | None = None
         self._snippets: tuple[Snippet, ...] = ()
         """Those of the last prompt, in their order."""
         self._is_alone = True
@@ -101,6 +113,8 @@ class PromptSession:
         tokenizer cuts them: the last token of a word that was begun is taken off and healed. In the others the cut
         is where the prefix ends, and those were trained at any character.
         """
+        # From here on nothing changes in the cache until the request is made.
+        await self.stop_reading()
         plan = await self._choose(document, engine, model, layout, limits)
         typed = plan.window.prefix[plan.window.anchor :]
         if layout != "anchored" or not _ends_in_word(typed):
@@ -108,10 +122,11 @@ class PromptSession:
         (last,) = await engine.pieces(plan.ids[-1:])
         return replace(plan, ids=plan.ids[:-1], forced=last)
 
-    def _follow(self, document: Document) -> tuple[Window | None, Window | None]:
-        """Take the windows, full and quick, over to this document, as far as their text still stands in it."""
+    def _follow(self, document: Document) -> None:
+        """Take the windows over to this document, as far as their text still stands in it."""
         if self._document is not None:
-            unsent = max((window.unsent for window in (self._full, self._quick) if window), key=len, default="")
+            windows = (self._full, self._quick, self._next)
+            unsent = max((window.unsent for window in windows if window), key=len, default="")
             keeps, self._is_alone = self._is_alone, True
             move = move_between(self._document, document, unsent=unsent, slides=self._slides, keeps=keeps)
             if document.snippets and not self._document.snippets:
@@ -119,8 +134,8 @@ class PromptSession:
                 self._quick, self._full = self._full, None
             self._full = move_window(self._full, move) if self._full else None
             self._quick = move_window(self._quick, move) if self._quick else None
+            self._next = move_window(self._next, move) if self._next else None
         self._document = document
-        return self._full, self._quick
 
     async def _choose(
         self, document: Document, engine: Engine, model: ModelInfo, layout: LayoutName, limits: Limits
@@ -130,49 +145,78 @@ class PromptSession:
             line 1 … [ line 60 … { line 190 … | … line 210 } … line 260 ] … line 300
 
         The full one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
-        `first_token_s`, the quick one, `{ }`, answers now, and the full one is read in the background for later ones.
+        `first_token_s`, the quick one, `{ }`, answers now, and it grows in the background until it is the full one.
         """
-        last_full, last_quick = self._follow(document)
+        self._follow(document)
+        last_full, last_quick, last_next = self._full, self._quick, self._next
         most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
         largest = min(limits.max_prompt_tokens, most)
-        fit = _Fit(document, engine, model, layout)
+        fit = self._fit = _Fit(document, engine, model, layout)
         ids, full = await fit.ids(largest, last_full, min(int(largest * GROWTH), most), pinned=self._snippets)
-        plan, quick = Plan(ids, full), last_quick
+        plan, quick = Plan(ids, full, full), last_quick
         if limits.first_token_s is not None:
             estimate = await engine.estimate(ids)
             budget_s = limits.first_token_s * _MARGIN
             if estimate.seconds <= budget_s:
                 quick = None
-                plan = Plan(ids, full, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
+                plan = Plan(ids, full, full, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
             else:
                 affordable = max(SMALLEST_QUICK_TOKENS, int(estimate.tokens_per_s * budget_s))
-                quick_ids, quick = await fit.ids(affordable, last_quick, largest)
-                if last_quick is not None and (await engine.estimate(quick_ids)).seconds > budget_s:
-                    quick_ids, quick = await fit.ids(affordable, None, affordable)
-                plan = Plan(quick_ids, quick, ids)
+                quick_ids, quick = await fit.quick_ids(affordable, (last_next, last_quick), largest, budget_s)
+                plan = Plan(quick_ids, quick, full, ids)
         # Unless another request has overtaken this one.
         if self._document is document:
             self._full, self._quick, self._snippets = full, quick, full.snippets
         return plan
 
-    def read_ahead(self, engine: Engine, ids: tuple[int, ...]) -> None:
-        """Read these ids in the background. The next request interrupts it and uses what has been read."""
-        self._background = asyncio.create_task(_warm(engine, ids))
+    def read_on(self, plan: Plan) -> None:
+        """Read in the background what a plan leaves. The next request interrupts it and uses what has been read."""
+        if self._fit is not None and self._fit.document is self._document:
+            self._background = asyncio.create_task(self._read_on(self._fit, plan))
 
-    async def close(self) -> None:
-        """Wait until nothing is read in the background any more; `engine.cancel()` makes that soon."""
+    async def _read_on(self, fit: _Fit, plan: Plan) -> None:
+        """Have the quick window grow, stage by stage, and at last read the full one's text in its right order.
+
+            tokens   24 | 36 | 54 | 81 | … | 1,530 | 2,300
+
+        Each stage reads the text that it shows more, around that of the last one, whose cells are kept and shifted:
+        an approximation, until they are read again in their place.
+        """
+        # Reading ahead is a favour: whoever asks next is told what is wrong.
+        with suppress(LocalcoderError):
+            engine, full_ids = fit.engine, plan.background_ids or plan.ids
+            ids, window = plan.ids, plan.window
+            if window is not plan.full:
+                await engine.warm(ids, exact=False)
+            while window is not plan.full:
+                size = int(len(ids) * STAGE)
+                if size >= len(full_ids):
+                    ids, window = full_ids, plan.full
+                else:
+                    ids, window = await fit.ids(size, self._next, int(size * GROWTH))
+                self._next = window
+                await engine.warm(ids, exact=False)
+                if (await engine.estimate(ids)).unread > WORTH_EXACT_TOKENS:
+                    # Something else is wanted more.
+                    return
+                self._quick, self._next = window, None
+            await engine.warm(full_ids)
+
+    async def stop_reading(self) -> None:
+        """End what is read in the background; what was read stays."""
         if self._background is not None:
-            await self._background
+            self._background.cancel()
+            await self.finish_reading()
+
+    async def finish_reading(self) -> None:
+        """Wait until nothing is read in the background any more."""
+        task, self._background = self._background, None
+        if task is not None:
+            await asyncio.wait({task})
 
 
 def _ends_in_word(text: str) -> bool:
     return text[-1:].isalnum() or text[-1:] == "_"
-
-
-async def _warm(engine: Engine, ids: tuple[int, ...]) -> None:
-    # Reading ahead is a favour: whoever asks next is told what is wrong.
-    with suppress(LocalcoderError):
-        await engine.warm(ids)
 
 
 @dataclass(frozen=True)
@@ -203,6 +247,25 @@ class _Fit:
             if len(ids) <= limit and shows_enough(previous, self.document, previous.size * budget // len(ids)):
                 return await self._whole_if_it_fits(ids, previous, budget)
         return await self._whole_if_it_fits(*await self._new(budget, pinned), budget)
+
+    async def quick_ids(
+        self, budget: int, previous: Sequence[Window | None], limit: int, seconds: float
+    ) -> tuple[tuple[int, ...], Window]:
+        """The first of the previous windows that costs hardly more than the smallest, and is read in time.
+
+        Else a new one of `budget` tokens.
+        """
+        found = []
+        for window in filter(None, previous):
+            ids, chosen = await self.ids(budget, window, limit)
+            estimate = await self.engine.estimate(ids)
+            if estimate.seconds <= seconds:
+                found.append((estimate.unread, ids, chosen))
+        least = min((unread for unread, _, _ in found), default=0)
+        for unread, ids, chosen in found:
+            if unread <= least + _STAGE_COSTS_TOKENS:
+                return ids, chosen
+        return await self.ids(budget, None, budget)
 
     async def _new(self, budget: int, pinned: Sequence[Snippet] | None) -> tuple[tuple[int, ...], Window]:
         characters = int(budget * CHARACTERS_PER_TOKEN)

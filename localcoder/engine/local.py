@@ -41,6 +41,7 @@ from localcoder.hardware import default_threads, gpu_backends, gpus
 from localcoder.power import slept_s
 
 _SAVE_TIMEOUT_S = 5.0
+_CANCEL_TIMEOUT_S = 1.0
 _NAP_S = 2.0
 SNAPSHOTS_LIMIT_BYTES = 1 << 30
 PARKED_LIMIT_BYTES = 1 << 28
@@ -125,8 +126,9 @@ class LocalEngine:
             checked(await answers.get())
         except asyncio.CancelledError:
             worker.cancel(job, is_ahead=True)
-            # Whoever cancels it is about to ask what the cache holds.
-            await answers.get()
+            # Whoever cancels it is about to ask what the cache holds. At the end of the program nobody answers.
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(answers.get(), _CANCEL_TIMEOUT_S)
             raise
         finally:
             worker.forget(job)

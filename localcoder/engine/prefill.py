@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from localcoder.engine.api import TokenScore
-from localcoder.engine.cache import Growth, KVCache, Placement, Slot
+from localcoder.engine.cache import EXACT_IS_WORTH, Growth, KVCache, Placement, Slot
 from localcoder.engine.context import Context, DecodeAborted
 from localcoder.engine.kv_shift import Shift
 from localcoder.engine.parking import SMALLEST_SNAPSHOT, Parked, Parking
@@ -74,21 +74,24 @@ class Prefill:
         # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
         sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
         try:
-            growth = None if exact else self._growth(ids)
-            if growth is not None:
-                self._grow(growth, ids, is_cancelled, sizes)
-                return
-            self.restore(ids, exact=True)
-            for _ in self.read(self.cache.acquire(ids, ahead=True).slot, ids, is_cancelled, sizes):
-                pass
+            if exact:
+                self.restore(ids, exact=True)
+                for _ in self.read(self.cache.acquire(ids, ahead=True).slot, ids, is_cancelled, sizes):
+                    pass
+            elif self.cache.reusable(ids) < len(ids) - 1 - EXACT_IS_WORTH:
+                self._warm_approximately(ids, is_cancelled, sizes)
         except DecodeAborted:
             return
 
-    def _growth(self, ids: Sequence[int]) -> Growth | None:
-        if self.cache.reusable(ids) < len(ids) // 4:
-            # Another text: the latest has nothing of it.
-            self.restore(ids)
-        return self.cache.grow(ids)
+    def _warm_approximately(self, ids: Sequence[int], is_cancelled: Callable[[], bool], sizes: Iterable[int]) -> None:
+        growth = self.cache.grow(ids)
+        if growth is not None:
+            self._grow(growth, ids, is_cancelled, sizes)
+            return
+        # It will be asked for: it has its place as if it were.
+        self.restore(ids)
+        for _ in self.read_at(self.cache.acquire(ids), ids, is_cancelled, sizes):
+            pass
 
     def _grow(self, growth: Growth, ids: Sequence[int], is_cancelled: Callable[[], bool], sizes: Iterable[int]) -> None:
         """Read what stands in front of the latest text, have that behind it, and read the rest."""
@@ -158,13 +161,19 @@ class Prefill:
         """How many ids stand before the text that is filled; the same ones may stand before other texts."""
         return ids.index(self._head_end) if self._head_end in ids else 0
 
-    def read_at(self, placement: Placement, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
+    def read_at(
+        self,
+        placement: Placement,
+        ids: Sequence[int],
+        is_cancelled: Callable[[], bool],
+        sizes: Iterable[int] | None = None,
+    ) -> Iterator[int]:
         """Read what the place lacks of `ids`; yields how many it holds after each batch."""
         shift, slot = placement.shift, placement.slot
         if shift is not None:
             for done in self._fill(slot, shift, ids, is_cancelled):
                 yield placement.kept + done
-        yield from self.read(slot, ids, is_cancelled)
+        yield from self.read(slot, ids, is_cancelled, sizes)
 
     def _fill(self, slot: Slot, shift: Shift, ids: Sequence[int], is_cancelled: Callable[[], bool]) -> Iterator[int]:
         """Read the ids before the cells that are kept, in a sequence of its own, and shift those behind them.

@@ -172,7 +172,7 @@ async def test_near_lines_first_then_the_whole_window(engine: Engine) -> None:
     document = Document(text, len(text) // 2)
     session, options = PromptSession(), Options(max_tokens=4, first_token_s=0.02)
     first = await run_in(engine, session, document, options)
-    await session.close()
+    await session.finish_reading()
     second = await run_in(engine, session, document, options)
     assert len(first.prompt_ids) < 300 < 600 < len(second.prompt_ids)
     assert second.stats.tokens_read == 1
@@ -183,12 +183,12 @@ async def test_a_cursor_that_moves_keeps_what_is_read_and_has_it_read_again(engi
     at, session = text.index("def function_7"), PromptSession()
     options = Options(max_tokens=2, first_token_s=10.0)
     first = await run_in(engine, session, Document(text, at), options)
-    await session.close()
+    await session.finish_reading()
     moved = Document(text, text.index("def function_6"))
     second = await run_in(engine, session, moved, options)
     assert len(first.prompt_ids) == len(second.prompt_ids) > 150
     assert second.stats.tokens_read < 32
-    await session.close()
+    await session.finish_reading()
     assert (await engine.estimate(second.prompt_ids)).approximate == 0
     third = await run_in(engine, session, moved, options)
     assert third.stats.tokens_read == 1
