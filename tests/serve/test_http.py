@@ -79,7 +79,7 @@ def events(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in lines if line != "data: [DONE]"]
 
 
-def infill(http: httpx.Client, **fields: Any) -> dict[str, Any]:
+def infill(http: httpx.Client, **fields: object) -> dict[str, Any]:
     body = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 16, "temperature": 0.0, **fields}
     response = http.post("/infill", json=body)
     assert response.status_code == 200, response.text
