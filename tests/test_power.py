@@ -134,4 +134,5 @@ class _Gpus:
 
 def test_settings_reach_the_engine() -> None:
     engine = make_engine(None, Settings(power_saving=False, idle_minutes=0, threads=1))
+    assert isinstance(engine, LocalEngine)
     assert (engine._power_saving, engine._idle_s, engine._n_threads) == (False, None, 1)

@@ -17,7 +17,7 @@ from localcoder.engine.api import Finished, Request, Sampling
 from localcoder.engine.local import LocalEngine
 
 
-async def tokens_per_s(engine, count):
+async def tokens_per_s(engine: LocalEngine, count: int) -> float:
     info = await engine.info()
     endless = Sampling(logit_bias=tuple((i, -1e9) for i in info.end_ids))
     (ids,) = await engine.tokenize(["def main():\n    print('hello')\n"])
@@ -27,7 +27,7 @@ async def tokens_per_s(engine, count):
     raise RuntimeError("no end")
 
 
-async def main():
+async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--tokens", type=int, default=48)

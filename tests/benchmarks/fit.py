@@ -19,7 +19,7 @@ from localcoder.models.memory_fit import fit, fit_file
 from localcoder.models.references import LocalModel
 
 
-async def resident_bytes(path):
+async def resident_bytes(path: Path) -> int:
     engine = LocalEngine(path)
     try:
         info = await engine.info()
@@ -27,12 +27,12 @@ async def resident_bytes(path):
         async for _ in engine.generate(Request(ids, max_tokens=8)):
             pass
         (worker,) = psutil.Process().children()
-        return worker.memory_info().rss
+        return int(worker.memory_info().rss)
     finally:
         await engine.close()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", type=Path)
     for path in parser.parse_args().models:

@@ -15,9 +15,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
-from localcoder.engine.api import Request
+from localcoder.engine.api import Finished, Request
 from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import Prefill
@@ -37,28 +39,26 @@ METHOD = """    def get_{0}(self):
 class Forced:
     """Stands where the sampler does and gives the next token of a text."""
 
-    def __init__(self, ids):
+    def __init__(self, ids: Sequence[int]) -> None:
         self._ids = iter(ids)
 
-    def sample(self, index=-1):
+    def sample(self, index: int = -1) -> int:
         return next(self._ids)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
-def forced(llama, generator, prompt, text, drafts):
+def forced(llama: Context, generator: Generator, prompt: Sequence[int], text: Sequence[int], *, drafts: bool) -> float:
     """tokens/s of generating `text`, given as ids, after `prompt`."""
-    llama.sampler = lambda *args, **kwargs: Forced(text)
     request = Request(tuple(prompt), len(text), drafts=drafts)
-    try:
+    with patch.object(llama, "sampler", lambda *args, **kwargs: Forced(text)):
         *_, finished = generator.generate(request, time.perf_counter(), lambda: False)
-    finally:
-        del llama.sampler
+    assert isinstance(finished, Finished)
     return finished.stats.tokens_per_s
 
 
-def bench(command, model, threads, tokens):
+def bench(command: str, model: Path, threads: int, tokens: int) -> float:
     environment = {key: value for key, value in os.environ.items() if key not in WORKER_VARIABLES}
     out = subprocess.run(
         [command, "-m", model, "-t", str(threads), "-p", "0", "-n", str(tokens), "-r", "1", "-o", "json"],
@@ -66,16 +66,16 @@ def bench(command, model, threads, tokens):
         check=True,
         env=environment,
     )
-    return json.loads(out.stdout)[0]["avg_ts"]
+    return float(json.loads(out.stdout)[0]["avg_ts"])
 
 
-def cancel_s(llama, generator, ids):
+def cancel_s(llama: Context, generator: Generator, ids: Sequence[int]) -> float:
     """Seconds from raising the abort flag in the middle of a batch to the end of the request."""
     import threading
 
-    asked = []
+    asked: list[float] = []
 
-    def ask():
+    def ask() -> None:
         asked.append(time.perf_counter())
         llama.abort()
 
@@ -89,7 +89,7 @@ def cancel_s(llama, generator, ids):
     return time.perf_counter() - asked[0]
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--llama-bench")

@@ -12,19 +12,24 @@ import argparse
 import asyncio
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from localcoder.code.walk import code_files, read_code
-from localcoder.completion.layout import fim_prompt
+from localcoder.completion.layout import LayoutName, fim_prompt
 from localcoder.engine.local import LocalEngine
+
+Layout = LayoutName | Literal["left to right"]
+LAYOUTS: tuple[Layout, ...] = ("spm", "anchored", "psm", "left to right")
 
 BEFORE, AFTER = 1200, 500
 """Characters of context: about the window of the bundled model."""
 
 
-def places(files, count, rng):
+def places(files: Sequence[str], count: int, rng: random.Random) -> list[tuple[str, str, str, str]]:
     """(text before the line, what the line has so far, the rest of it, text behind)."""
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     while len(found) < count:
         text = rng.choice(files)
         cut = rng.randrange(len(text))
@@ -36,17 +41,17 @@ def places(files, count, rng):
     return found
 
 
-async def prompt(layout, engine, before, typed, suffix):
+async def prompt(layout: Layout, engine: LocalEngine, before: str, typed: str, suffix: str) -> tuple[int, ...]:
     special = (await engine.info()).special
-    whole, before, typed, suffix = await engine.tokenize([before + typed, before, typed, suffix])
+    whole, head, line, rest = await engine.tokenize([before + typed, before, typed, suffix])
     if layout == "anchored":
-        return (*fim_prompt("psm", before, suffix, special), *typed)
+        return (*fim_prompt("psm", head, rest, special), *line)
     if layout == "left to right":
         return whole
-    return fim_prompt(layout, whole, suffix, special)
+    return fim_prompt(layout, whole, rest, special)
 
 
-async def score(engine, ids, middle):
+async def score(engine: LocalEngine, ids: Sequence[int], middle: Sequence[int]) -> tuple[float, bool]:
     """(nats of the middle's ids after the prompt, whether each of them was the likeliest)."""
     scores = await engine.score((*ids, *middle), len(ids), top=1)
     return (
@@ -55,7 +60,7 @@ async def score(engine, ids, middle):
     )
 
 
-async def main():
+async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("directory", type=Path)
@@ -69,7 +74,7 @@ async def main():
     engine = LocalEngine(args.model)
     try:
         middles = await engine.tokenize([middle for _, _, middle, _ in chosen])
-        for layout in ("spm", "anchored", "psm", "left to right"):
+        for layout in LAYOUTS:
             results = []
             for (before, typed, _, suffix), middle in zip(chosen, middles, strict=True):
                 results.append(await score(engine, await prompt(layout, engine, before, typed, suffix), middle))

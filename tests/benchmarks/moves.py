@@ -13,11 +13,12 @@ import argparse
 import random
 import statistics
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from localcoder.code.walk import code_files, read_code
 from localcoder.completion.layout import fim_prompt
-from localcoder.engine.api import Request
+from localcoder.engine.api import Finished, Request
 from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import Prefill
@@ -28,25 +29,26 @@ FURTHEST = 5
 SCORED_TOKENS = 24
 
 
-def prompt(context, before, after):
+def prompt(context: Context, before: str, after: str) -> tuple[int, ...]:
     tokens = context.model.tokenize
     return fim_prompt("spm", tokens(before), tokens(after), context.info.special, ())
 
 
-def first_token(generator, ids):
+def first_token(generator: Generator, ids: Sequence[int]) -> tuple[float, int]:
     """(seconds to the first token, tokens read)"""
     start = time.perf_counter()
     *_, finished = generator.generate(Request(tuple(ids), max_tokens=1), start, lambda: False)
+    assert isinstance(finished, Finished)
     return finished.stats.first_token_s, finished.stats.tokens_read
 
 
-def score(generator, ids, middle, *, exact=True):
+def score(generator: Generator, ids: Sequence[int], middle: Sequence[int], *, exact: bool = True) -> float:
     """Mean nats of the ids that really follow."""
     batches = generator.prefill.score((*ids, *middle), len(ids), 0, lambda: False, exact=exact)
     return -statistics.mean(each.logprob for batch in batches for each in batch)
 
 
-def moves(files, count, span, rng):
+def moves(files: Sequence[str], count: int, span: int, rng: random.Random) -> Iterator[tuple[str, int, int, int]]:
     """(text, offset of the cursor, offset of the cursor afterwards, end of the line there)."""
     while count:
         text = rng.choice(files)
@@ -63,7 +65,7 @@ def moves(files, count, span, rng):
             yield piece, starts[first], starts[then], starts[then + 1]
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("directory", type=Path)
@@ -76,7 +78,7 @@ def main():
     files = [read_code(path) for path in code_files(args.directory) if path.suffix == ".py"]
     files = [text for text in files if len(text) > 2 * args.span]
     rng = random.Random(args.seed)
-    found = {"shifted": [], "afresh": [], "nearest": []}
+    found: dict[str, list[float]] = {"shifted": [], "afresh": [], "nearest": []}
     seconds, read, lengths = [], [], []
     for text, first, then, end in moves(files, args.moves, args.span, rng):
         generator = Generator(Prefill(context))

@@ -19,20 +19,20 @@ def load(path):
 '''.format("")
 
 
-def localcoder(*args, stdin=b"", **kwargs):
+def localcoder(*args: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "localcoder", *map(str, args)], input=stdin, capture_output=True, timeout=60, **kwargs
+        [sys.executable, "-m", "localcoder", *map(str, args)], input=stdin, capture_output=True, timeout=60
     )
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path: Path) -> Path:
     path = tmp_path / "a.py"
     path.write_text(CODE)
     return path
 
 
-def test_text_and_nothing_else_on_standard_output(file):
+def test_text_and_nothing_else_on_standard_output(file: Path) -> None:
     run = localcoder("complete", f"{file}:7:16")
     as_json = json.loads(localcoder("complete", f"{file}:7:16", "--json").stdout)
     assert (run.returncode, run.stderr) == (0, b"")
@@ -45,7 +45,7 @@ def test_text_and_nothing_else_on_standard_output(file):
     assert as_json["tokens_read"] + as_json["tokens_reused"] == len(as_json["prompt_ids"])
 
 
-def test_the_three_ways_to_say_where(file):
+def test_the_three_ways_to_say_where(file: Path) -> None:
     marked = CODE.replace("return ", "return <HERE>")
     ways = [
         localcoder("complete", f"{file}:7:16", "--json"),
@@ -58,15 +58,15 @@ def test_the_three_ways_to_say_where(file):
     assert all(answer["text"] == answers[0]["text"] for answer in answers)
 
 
-def test_layout_and_seed(file):
+def test_layout_and_seed(file: Path) -> None:
     psm = json.loads(localcoder("complete", f"{file}:7:16", "--layout", "psm", "--json").stdout)
     assert psm["prompt_ids"][0] == 1 and psm["prompt_ids"][-1] == 2
-    hot = ["complete", f"{file}:7:16", "--temperature", 1, "--seed", 5, "--json"]
+    hot: list[object] = ["complete", f"{file}:7:16", "--temperature", 1, "--seed", 5, "--json"]
     one, two = (json.loads(localcoder(*hot).stdout)["text"] for _ in range(2))
     assert one == two
 
 
-def test_a_file_with_a_colon_in_its_name(tmp_path):
+def test_a_file_with_a_colon_in_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a:1:1"
     path.write_text("x = ")
     assert localcoder("complete", path, "--max-tokens", 2).returncode == 0
@@ -96,7 +96,9 @@ def test_a_file_with_a_colon_in_its_name(tmp_path):
         (["a.py:" + "9" * 5000], b"", "cannot be read"),
     ],
 )
-def test_bad_input_is_one_line_of_what_and_one_of_what_to_do(file, tmp_path, args, stdin, says):
+def test_bad_input_is_one_line_of_what_and_one_of_what_to_do(
+    file: Path, tmp_path: Path, args: list[str], stdin: bytes, says: str
+) -> None:
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     (tmp_path / "nul").write_bytes(b"a\0b")
     run = subprocess.run(
@@ -110,10 +112,11 @@ def test_bad_input_is_one_line_of_what_and_one_of_what_to_do(file, tmp_path, arg
     assert says in error and "Traceback" not in error
 
 
-def test_a_reader_that_leaves_early_is_no_error(file):
+def test_a_reader_that_leaves_early_is_no_error(file: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "localcoder", "complete", f"{file}:7:16"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    assert process.stdout and process.stderr
     process.stdout.close()
     error = process.stderr.read()
     process.stderr.close()
@@ -121,7 +124,7 @@ def test_a_reader_that_leaves_early_is_no_error(file):
     assert b"Traceback" not in error
 
 
-def test_help_does_not_load_what_it_does_not_need():
+def test_help_does_not_load_what_it_does_not_need() -> None:
     code = "import sys; from localcoder.cli.main import cli; cli.main(['--help'], standalone_mode=False); "
     code += "print([m for m in ('textual', 'llama_cpp', 'huggingface_hub', 'numpy', 'gguf') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -120,8 +120,8 @@ def test_a_wrong_call_is_two_lines_at_most(arguments: list[str], code: int, big:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_interrupted_it_leaves_no_file(sent: int, code: int, big: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "localcoder", "convert", big, "-t", "Q3_K_M", "-o", tmp_path, "--threads", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    convert: list[str | Path] = [sys.executable, "-m", "localcoder", "convert", big, "-t", "Q3_K_M", "-o", tmp_path]
+    process = subprocess.Popen([*convert, "--threads", "1"], stderr=subprocess.PIPE, text=True)
     partial = tmp_path / ".big-Q3_K_M.gguf.partial"
     deadline = time.monotonic() + 20
     # Before its first bytes are written, an empty hidden file may stay behind; the next run takes it over.

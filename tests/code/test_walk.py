@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from localcoder.code import walk
-from localcoder.code.languages import LANGUAGES
+from localcoder.code.languages import LANGUAGES, Language
 from localcoder.code.walk import MAX_FILE_BYTES, SourceFile, code_files, find_sources, read_code
 from localcoder.errors import LocalcoderError
 
@@ -36,7 +36,7 @@ def test_sources_are_code_and_nothing_hidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
-def test_each_language_is_code(language, tmp_path: Path) -> None:
+def test_each_language_is_code(language: Language, tmp_path: Path) -> None:
     make(tmp_path, *(f"a{suffix}" for suffix in language.suffixes))
     assert {Path(name).suffix for name in names_in(tmp_path)} == {*language.suffixes}
 

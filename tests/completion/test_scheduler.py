@@ -17,7 +17,7 @@ from localcoder.completion import scheduler as module
 from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.completion.document import Document
 from localcoder.completion.scheduler import Busy, Overtaken, Scheduler, Urgency
-from localcoder.engine.api import Event, Finished, Request, Sampling, Stats, Token
+from localcoder.engine.api import Event, Finished, ModelInfo, Request, Sampling, Stats, Token
 from localcoder.errors import LocalcoderError
 from tests.completion.word_engine import WordEngine
 
@@ -72,11 +72,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def come_to_the_end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def come_to_the_end(tasks: Sequence[asyncio.Task[object]]) -> None:
     await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
 
 
-def outcome_of(task: asyncio.Task[Any]) -> str | None:
+def outcome_of(task: asyncio.Task[object]) -> str | None:
     if not task.done():
         return None
     if task.cancelled():
@@ -203,17 +203,19 @@ async def test_who_does_not_take_what_it_gets_holds_up_nobody() -> None:
     assert isinstance(rest[-1], Completion), "nothing of it is lost"
 
 
-async def test_an_error_of_the_engine_reaches_who_asked_and_the_next_one_is_served() -> None:
+async def test_an_error_of_the_engine_reaches_who_asked_and_the_next_one_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     engine = WordEngine()
     scheduler = Scheduler(engine)
     info, failures = engine.info, [LocalcoderError("It broke.", "Try again.")]
 
-    async def fails_once() -> Any:
+    async def fails_once() -> ModelInfo:
         if failures:
             raise failures.pop()
         return await info()
 
-    engine.info = fails_once  # type: ignore[method-assign]
+    monkeypatch.setattr(engine, "info", fails_once)
     with pytest.raises(LocalcoderError, match="It broke"):
         await anext(scheduler.run(Document("a = ", 4), Options()))
     assert [update async for update in scheduler.run(Document("a = ", 4), Options())]

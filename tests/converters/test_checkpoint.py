@@ -21,7 +21,7 @@ def header_error(path: Path) -> str:
     return caught.value.what
 
 
-def entry(start: int, end: int, dtype: str = "F32", shape: list[Any] | None = None) -> dict[str, Any]:
+def entry(start: int, end: int, dtype: str = "F32", shape: list[object] | None = None) -> dict[str, Any]:
     return {"dtype": dtype, "shape": [(end - start) // 4] if shape is None else shape, "data_offsets": [start, end]}
 
 
@@ -63,7 +63,7 @@ def test_header_longer_than_the_format_allows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../x.safetensors", "/etc/x.safetensors", "a\\b.safetensors", "x.bin", 7, ""])
-def test_shard_names_have_no_path(name: Any) -> None:
+def test_shard_names_have_no_path(name: object) -> None:
     with pytest.raises(ConvertError, match="not a plain"):
         parse_index(json.dumps({"weight_map": {"a": name}}).encode(), "index")
 
@@ -84,7 +84,7 @@ def test_index_and_shards_must_agree(tmp_path: Path) -> None:
         open_checkpoint(path)
 
 
-def change_config(path: Path, **changes: Any) -> None:
+def change_config(path: Path, **changes: object) -> None:
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps({**config, **changes}))
 
@@ -106,7 +106,7 @@ def change_config(path: Path, **changes: Any) -> None:
         ({"quantization_config": {"bits": 4}}, "quantized already"),
     ],
 )
-def test_configs_that_are_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+def test_configs_that_are_refused(changes: dict[str, object], says: str, tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "c")
     change_config(path, **changes)
     with pytest.raises(ConvertError, match=says) as caught:

@@ -96,7 +96,7 @@ def test_nothing_is_wrong_with_what_is_written_here(model: Path) -> None:
     ],
     ids=str,
 )
-def test_metadata_problems(change: dict[str, Any], code: str, repairable: bool, model: Path, tmp_path: Path) -> None:
+def test_metadata_problems(change: dict[str, object], code: str, repairable: bool, model: Path, tmp_path: Path) -> None:
     broken, fixed = tmp_path / "broken.gguf", tmp_path / "fixed.gguf"
     rewrite(model, broken, lambda values: values.update(change))
     (problem,) = look(broken).problems

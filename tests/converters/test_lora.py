@@ -96,7 +96,7 @@ def logits(model_path: Path, adapter: Path | None = None) -> Values:
     ids=["plain", "rslora", "patterns", "both"],
 )
 def test_it_does_what_merging_does(
-    config: dict[str, Any], make_adapter: Callable[..., Adapter], tmp_path: Path
+    config: dict[str, object], make_adapter: Callable[..., Adapter], tmp_path: Path
 ) -> None:
     folder, changes = make_adapter(**config)
 
@@ -129,7 +129,7 @@ def test_it_does_what_merging_does(
         ({"alpha_pattern": {"(": 1}}, "malformed"),
     ],
 )
-def test_what_cannot_be_carried(config: dict[str, Any], says: str, make_adapter: Callable[..., Adapter]) -> None:
+def test_what_cannot_be_carried(config: dict[str, object], says: str, make_adapter: Callable[..., Adapter]) -> None:
     with pytest.raises(ConvertError, match=says) as caught:
         read_adapter(make_adapter(**config)[0])
     assert caught.value.exit_code == 2

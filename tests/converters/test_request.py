@@ -49,7 +49,9 @@ def round_to_f16(tensors: dict[str, Values]) -> None:
      ("BF16", None, "BF16")],
     ids=["F32", "F32 of BF16 values", "F32 of F16 values", "F16", "BF16"],
 )  # fmt: skip
-def test_auto_loses_nothing(dtype: str, edit: Any, type_name: str, tmp_path: Path) -> None:
+def test_auto_loses_nothing(
+    dtype: str, edit: Callable[[dict[str, Values]], None] | None, type_name: str, tmp_path: Path
+) -> None:
     path = write_checkpoint(tmp_path / "c", dtype=dtype, edit=edit)
     _, found = prepared(path, tmp_path, "auto")
     assert [output.type for output in found.plan.outputs] == [type_name]

@@ -49,7 +49,7 @@ SPLIT = {"type": "Split", "pattern": {"Regex": r"\d"}, "behavior": "Isolated", "
         {"type": "Whitespace"},
     ],
 )
-def test_other_pre_tokenizers_are_refused(pre: Any, checkpoint: Path) -> None:
+def test_other_pre_tokenizers_are_refused(pre: object, checkpoint: Path) -> None:
     change(checkpoint / "tokenizer.json", lambda t: t.update(pre_tokenizer=pre))
     with pytest.raises(ConvertError, match=r"not StarCoder2's") as caught:
         read_vocabulary(checkpoint, 300)

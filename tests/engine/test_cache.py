@@ -1,7 +1,11 @@
 """The KV cache over a memory that knows what each cell saw: whatever is asked in whatever order, cells stay right."""
 
+from __future__ import annotations
+
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 from zlib import crc32
 
 import pytest
@@ -17,14 +21,19 @@ from hypothesis.stateful import (
 )
 
 from localcoder.engine import cache, generate, kv_shift, parking, prefill
-from localcoder.engine.api import Ended, ModelInfo, Request, SpecialIds, Token
-from localcoder.engine.cache import LARGEST_DROP, KVCache
-from localcoder.engine.context import DecodeAborted
+from localcoder.engine.api import Ended, Finished, ModelInfo, Request, Sampling, SpecialIds, Token
+from localcoder.engine.cache import LARGEST_DROP, KVCache, Slot
+from localcoder.engine.context import Context, DecodeAborted
 from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import Prefill
+from localcoder.engine.speculate import Payoff
 
 PREFIX, MIDDLE, SUFFIX = 1, 2, 3
 END = 0
+
+
+Seen = tuple[tuple[int, int], ...]
+"""(position, token) of each."""
 
 
 @dataclass
@@ -34,13 +43,13 @@ class Cell:
     position: int
     token: int
     seqs: set[int]
-    seen: tuple[tuple[int, int], ...] = ()
+    seen: Seen = ()
 
 
 class FakeModel:
     end_ids = frozenset({END})
 
-    def piece(self, token):
+    def piece(self, token: int) -> bytes:
         return b"x"
 
 
@@ -60,49 +69,49 @@ class FakeContext:
     can_shift = True
     n_threads = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         special = SpecialIds(END, PREFIX, MIDDLE, SUFFIX)
         self.info = ModelInfo("fake", "", "", "", 0, 0, 20, 1000, self.n_cells, self.window, special, (END,))
         self.model = FakeModel()
-        self.sampled = {}
+        self.sampled: dict[int, list[Seen]] = {}
 
-    def of(self, seq, p0=0, p1=-1):
+    def of(self, seq: int, p0: int = 0, p1: int = -1) -> list[Cell]:
         return [c for c in self.cells if seq in c.seqs and c.position >= p0 and (p1 < 0 or c.position < p1)]
 
-    def seq_rm(self, seq, p0, p1):
+    def seq_rm(self, seq: int, p0: int, p1: int) -> None:
         for cell in self.of(seq, p0, p1):
             cell.seqs.remove(seq)
         self.cells = [cell for cell in self.cells if cell.seqs]
 
-    def seq_cp(self, source, target, p0, p1):
+    def seq_cp(self, source: int, target: int, p0: int, p1: int) -> None:
         for cell in self.of(source, p0, p1):
             cell.seqs.add(target)
 
-    def seq_add(self, seq, p0, p1, delta):
+    def seq_add(self, seq: int, p0: int, p1: int, delta: int) -> None:
         for cell in self.of(seq, p0, p1):
             cell.position += delta
 
-    def seq_pos_max(self, seq):
+    def seq_pos_max(self, seq: int) -> int:
         return max((cell.position for cell in self.of(seq)), default=-1)
 
-    def sequence_state(self, seq):
+    def sequence_state(self, seq: int) -> bytearray:
         return bytearray(pickle.dumps([(c.position, c.token, c.seen) for c in self.of(seq)]))
 
-    def restore_sequence(self, seq, data):
+    def restore_sequence(self, seq: int, data: bytearray) -> bool:
         for position, token, seen in pickle.loads(data):
             self.cells.append(Cell(position, token, {seq}, seen))
         assert len(self.cells) <= self.n_cells, "no cells are left"
         return not self.is_broken
 
-    def is_cancelled(self):
+    def is_cancelled(self) -> bool:
         if self.looks:
             self.looks -= 1
         return self.looks == 0
 
-    def decode(self, ids, position, outputs=0, seq=0):
+    def decode(self, ids: Sequence[int], position: int, outputs: int = 0, seq: int = 0) -> None:
         self.decode_each([(token, position + i, seq) for i, token in enumerate(ids)])
 
-    def decode_each(self, entries):
+    def decode_each(self, entries: Sequence[tuple[int, int, int]]) -> None:
         assert len(self.cells) + len(entries) <= self.n_cells, "no cells are left"
         assert len({seq for _, _, seq in entries}) in (1, len(entries))
         for token, position, seq in entries:
@@ -115,10 +124,10 @@ class FakeContext:
                 self.seq_rm(seq, position, -1)
             raise DecodeAborted
 
-    def sampler(self, sampling, history, alternative):
+    def sampler(self, sampling: Sampling, history: Sequence[int], alternative: int) -> FakeSampler:
         return FakeSampler(self, alternative)
 
-    def use_threads(self, count):
+    def use_threads(self, count: int) -> None:
         pass
 
 
@@ -127,26 +136,30 @@ class FakeSampler:
     llama: FakeContext
     alternative: int
 
-    def sample(self, index):
+    def sample(self, index: int) -> int:
         """From the last two tokens, so that what was said is said again and drafts are right. Keeps what it saw."""
         seen = self.llama.outputs[index]
         self.llama.sampled.setdefault(self.alternative, []).append(seen)
         number = crc32(bytes([self.alternative, *(token for _, token in seen[-2:])]))
         return END if number % 19 == 0 else 10 + number % 6
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
-class EveryDraftPays:
-    def timed(self, size, seconds):
+class EveryDraftPays(Payoff):
+    def timed(self, size: int, seconds: float) -> None:
         pass
 
-    def observed(self, matched, right):
+    def observed(self, matched: int, *, right: bool) -> None:
         pass
 
-    def batch(self, matched, available, largest):
+    def batch(self, matched: int, available: int, largest: int) -> int:
         return min(available + 1, largest)
+
+
+def prefill_of(llama: FakeContext, parked_limit_bytes: int = 0) -> Prefill:
+    return Prefill(cast(Context, llama), parked_limit_bytes=parked_limit_bytes)
 
 
 tokens = st.lists(st.integers(10, 15), max_size=4)
@@ -163,56 +176,58 @@ class Requests(RuleBasedStateMachine):
         before=lines,
         after=lines,
     )
-    def start(self, parked_bytes, sizes, before, after):
+    def start(self, parked_bytes: int, sizes: tuple[int, int], before: list[int], after: list[int]) -> None:
         self.window, n_cells = sizes
         self.before, self.after = tuple(before), tuple(after)
         self.llama = FakeContext(n_cells, self.window)
-        self.generator = Generator(Prefill(self.llama, parked_limit_bytes=parked_bytes))
+        self.generator = Generator(prefill_of(self.llama, parked_bytes))
         self.generator.prefill.payoff = EveryDraftPays()
-        self.parked_bytes, self.size, self.head, self.others = parked_bytes, 8, (), []
+        self.parked_bytes, self.size = parked_bytes, 8
+        self.head: tuple[int, ...] = ()
+        self.others: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
 
     @property
-    def ids(self):
+    def ids(self) -> tuple[int, ...]:
         return (*self.head, PREFIX, SUFFIX, *self.after[: self.size], MIDDLE, *self.before[-self.size :])
 
     @rule(size=st.sampled_from([4, 6, 9, 13, 16]))
-    def shows_more_or_less(self, size):
+    def shows_more_or_less(self, size: int) -> None:
         """The window grows as it is read, and is another one when it was too large."""
         self.size = size
 
     @rule(head=st.sampled_from([(), (16, 17, 18, 19), (16, 17, 18, 19, 19, 18)]))
-    def shows_other_files(self, head):
+    def shows_other_files(self, head: tuple[int, ...]) -> None:
         self.head = head
 
     @rule(typed=tokens)
-    def types(self, typed):
+    def types(self, typed: list[int]) -> None:
         self.before = (*self.before, *typed)
 
     @rule(count=st.integers(1, 6))
-    def deletes(self, count):
+    def deletes(self, count: int) -> None:
         self.before = self.before[:-count]
 
     @rule(count=st.integers(1, 4))
-    def moves_up(self, count):
+    def moves_up(self, count: int) -> None:
         self.before, self.after = self.before[:-count], self.before[-count:] + self.after
 
     @rule(count=st.integers(1, 4))
-    def moves_down(self, count):
+    def moves_down(self, count: int) -> None:
         self.before, self.after = self.before + self.after[:count], self.after[count:]
 
     @rule(before=lines, after=lines)
-    def opens_another_file(self, before, after):
+    def opens_another_file(self, before: list[int], after: list[int]) -> None:
         self.others.append((self.before, self.after))
         self.before, self.after = tuple(before), tuple(after)
 
     @precondition(lambda self: self.others)
     @rule(data=st.data())
-    def goes_back_to_a_file(self, data):
+    def goes_back_to_a_file(self, data: st.DataObject) -> None:
         index = data.draw(st.integers(0, len(self.others) - 1))
         (self.before, self.after), self.others[index] = self.others[index], (self.before, self.after)
 
     @rule(looks=looks, exact=st.booleans())
-    def reads_ahead(self, looks, exact):
+    def reads_ahead(self, looks: int | None, exact: bool) -> None:
         self.llama.looks = looks
         self.generator.prefill.warm(self.ids, self.llama.is_cancelled, exact=exact)
         self.llama.looks = None
@@ -221,15 +236,16 @@ class Requests(RuleBasedStateMachine):
             assert lacking <= (0 if exact else cache.EXACT_IS_WORTH)
 
     @rule(looks=looks, max_tokens=st.integers(1, 12), alternatives=st.sampled_from([1, 1, 2, 5]), drafts=st.booleans())
-    def asks(self, looks, max_tokens, alternatives, drafts):
+    def asks(self, looks: int | None, max_tokens: int, alternatives: int, drafts: bool) -> None:
         ids = self.ids
         reusable = self.generator.prefill.reusable(ids)
         self.llama.looks, self.llama.sampled = looks, {}
         request = Request(ids, max_tokens, alternatives=alternatives, drafts=drafts)
-        events = list(self.generator.generate(request, 0.0, self.llama.is_cancelled))
+        *events, finished = self.generator.generate(request, 0.0, self.llama.is_cancelled)
         self.llama.looks = None
+        assert isinstance(finished, Finished)
         if not self.llama.is_broken:
-            assert events[-1].stats.tokens_reused >= reusable - cache.SMALLEST_LOSS
+            assert finished.stats.tokens_reused >= reusable - cache.SMALLEST_LOSS
         branches = [
             [event.id for event in events if isinstance(event, Token) and event.alternative == i]
             for i in range(alternatives)
@@ -240,21 +256,21 @@ class Requests(RuleBasedStateMachine):
         if looks is None:
             ended = {event.alternative: event.reason for event in events if isinstance(event, Ended)}
             for branch, said in enumerate(branches):
-                reason = ended[branch] if alternatives > 1 else events[-1].reason
+                reason = ended[branch] if alternatives > 1 else finished.reason
                 room = max_tokens if self.window else min(max_tokens, self.llama.n_cells - len(ids))
                 assert len(said) == room if reason == "length" else reason == "end"
 
     @rule()
-    def cannot_be_restored(self):
+    def cannot_be_restored(self) -> None:
         """What was parked is damaged: it is read again."""
         self.llama.is_broken = not self.llama.is_broken
 
-    def visible(self, ids):
+    def visible(self, ids: Sequence[int]) -> Seen:
         """What the last of these ids has to be computed from."""
         return tuple(enumerate(ids))[-self.window if self.window else 0 :]
 
     @invariant()
-    def cells_are_right(self):
+    def cells_are_right(self) -> None:
         llama = self.llama
         assert len(llama.cells) <= llama.n_cells
         slots = self.generator.prefill.cache.slots
@@ -272,7 +288,7 @@ class Requests(RuleBasedStateMachine):
         assert all(cell.seqs <= used for cell in llama.cells), "an alternative or a move left its cells behind"
 
     @invariant()
-    def copies_are_right_and_bounded(self):
+    def copies_are_right_and_bounded(self) -> None:
         parking = self.generator.prefill._parking
         assert parking.size_bytes <= self.parked_bytes
         for copy in parking._parked:
@@ -284,7 +300,7 @@ class Requests(RuleBasedStateMachine):
                     assert seen == self.visible(copy.ids[: position + 1])
 
 
-def test_cells_are_right_whatever_is_asked(monkeypatch):
+def test_cells_are_right_whatever_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the measures of the real thing made small, so that every limit is met often."""
     for module, name, value in [
         (generate, "READ_SLICE", 4),
@@ -305,9 +321,9 @@ def test_cells_are_right_whatever_is_asked(monkeypatch):
     run_state_machine_as_test(Requests, settings=settings(max_examples=300, stateful_step_count=30, deadline=None))
 
 
-def test_reading_ahead_leaves_the_text_that_was_asked_for_last():
+def test_reading_ahead_leaves_the_text_that_was_asked_for_last() -> None:
     """Both slots begin alike, and what is read ahead has no more in common with either."""
-    generator = Generator(Prefill(FakeContext(n_cells=2000, window=0)))
+    generator = Generator(prefill_of(FakeContext(n_cells=2000, window=0)))
     head, rest = (PREFIX, SUFFIX, MIDDLE), LARGEST_DROP + 40
     older, latest, ahead = ((*head, *[token] * rest) for token in (10, 11, 12))
     for ids in (older, latest):
@@ -317,16 +333,18 @@ def test_reading_ahead_leaves_the_text_that_was_asked_for_last():
     assert generator.prefill.reusable(ahead, exact=True) == len(ahead) - 1
 
 
-class Interrupting(tuple):
+class Interrupting(tuple[int, ...]):
     """A prompt in the middle of whose comparison the other thread takes ids away."""
 
-    def __len__(self):
+    slot: Slot
+
+    def __len__(self) -> int:
         self.slot.truncate(2)
         return super().__len__()
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_an_estimate_while_the_slot_changes(exact):
+def test_an_estimate_while_the_slot_changes(exact: bool) -> None:
     """The reader thread of the worker asks what is held while the other one computes."""
     llama = FakeContext(n_cells=100, window=0)
     kv = KVCache(llama, 100, 0, n_slots=1)

@@ -5,10 +5,13 @@ import inspect
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from gguf import GGUFReader
+from numpy.typing import NDArray
 
 from localcoder.engine.api import Request, Token
 from localcoder.engine.context import Context
@@ -16,32 +19,34 @@ from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import PAST_WINDOW_SHARE, Prefill
 from localcoder.engine.wire import Load
 
+MakeGguf = Callable[[str], Path]
+
 
 @pytest.fixture(scope="module")
-def gguf(shared, tmp_path_factory):
+def gguf(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeGguf:
     """F32 GGUFs of the tiny checkpoints and of nano, made by this project's converter."""
     folder = tmp_path_factory.mktemp("f32")
 
-    def make(name):
+    def make(name: str) -> Path:
         checkpoint = shared / name
         if name != "nano":
             checkpoint = folder / name
             subprocess.run([sys.executable, shared / "make_checkpoint.py", name, checkpoint], check=True)
         out = folder / f"{name}.gguf"
-        command = [sys.executable, "-m", "localcoder", "convert", checkpoint, "-t", "F32", "-o", out]
+        command: list[str | Path] = [sys.executable, "-m", "localcoder", "convert", checkpoint, "-t", "F32", "-o", out]
         subprocess.run(command, check=True, capture_output=True)
         return out
 
     return make
 
 
-def all_logits(path, ids, batch=1, n_ctx=0):
+def all_logits(path: Path, ids: Sequence[int], batch: int = 1, n_ctx: int = 0) -> NDArray[np.float32]:
     """Logits at every position, [len(ids), n_vocab], read `batch` tokens at a time past the window."""
     llama = Context(Load(str(path), 2, n_ctx))
     generator = Generator(Prefill(llama))
     slot = generator.prefill.cache.acquire(ids).slot
     slot.clear()
-    logits = []
+    logits: list[NDArray[np.float32]] = []
     while len(logits) < len(ids):
         size = batch if len(logits) >= llama.info.window else 1
         part = ids[len(logits) : len(logits) + size]
@@ -51,15 +56,16 @@ def all_logits(path, ids, batch=1, n_ctx=0):
     return np.array(logits)
 
 
-def mean_nll(logits, ids, start):
+def mean_nll(logits: NDArray[np.float32], ids: Sequence[int], start: int) -> float:
     """Mean nats of token i + 1 at position i, from `start` on."""
-    logits, targets = logits[start:-1].astype(np.float64), np.array(ids[start + 1 :])
-    top = logits.max(1)
-    return (top + np.log(np.exp(logits - top[:, None]).sum(1)) - logits[np.arange(len(targets)), targets]).mean()
+    wide, targets = logits[start:-1].astype(np.float64), np.array(ids[start + 1 :])
+    top = wide.max(1)
+    nats = top + np.log(np.exp(wide - top[:, None]).sum(1)) - wide[np.arange(len(targets)), targets]
+    return float(nats.mean())
 
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-untied"])
-def test_logits_equal_transformers_past_the_window(shared, gguf, name):
+def test_logits_equal_transformers_past_the_window(shared: Path, gguf: MakeGguf, name: str) -> None:
     golden = np.load(shared / "golden" / "transformers-logits.npz")
     key = next(k for k in golden if k.endswith("_logits") and ("untied" in k) == ("untied" in name))
     ids = [int(i) for i in golden["ids"]]
@@ -68,7 +74,7 @@ def test_logits_equal_transformers_past_the_window(shared, gguf, name):
     assert (logits.argmax(1) == golden[key.replace("_logits", "_argmax")]).mean() >= 0.99
 
 
-def test_trained_weights_agree_and_the_batch_bounds_the_error(shared, gguf):
+def test_trained_weights_agree_and_the_batch_bounds_the_error(shared: Path, gguf: MakeGguf) -> None:
     golden = np.load(shared / "golden" / "nano-transformers.npz")
     ids = [int(i) for i in golden["ids"]]
     path, window = gguf("nano"), 256
@@ -79,7 +85,7 @@ def test_trained_weights_agree_and_the_batch_bounds_the_error(shared, gguf):
     assert abs(in_batches - one_at_a_time) < 0.001
 
 
-def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
+def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model: Path) -> None:
     llama = Context(Load(str(demo_model), 2))
     generator = Generator(Prefill(llama))
     assert llama.n_cells < 1100
@@ -94,7 +100,9 @@ def test_a_prompt_of_many_windows_fits_in_the_cells_of_one(demo_model):
 
 
 @pytest.mark.parametrize("precision", ["F32", "Q8_0"])
-def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, demo_model, precision):
+def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(
+    request: pytest.FixtureRequest, demo_model: Path, precision: str
+) -> None:
     """Typing, deleting and jumping at random: greedy output is that of a context that held nothing.
 
     With one thread: llama.cpp splits the attention of one token between threads, so their number, which follows the
@@ -121,12 +129,12 @@ def test_three_hundred_edits_through_the_cache_equal_a_fresh_context(request, de
     assert same >= 0.99 * 300
 
 
-def output(generator, request):
+def output(generator: Generator, request: Request) -> list[int]:
     """The ids that a request generates."""
     return [event.id for event in generator.generate(request, 0.0, lambda: False) if isinstance(event, Token)]
 
 
-def test_every_published_token_has_its_exact_bytes(shared, gguf):
+def test_every_published_token_has_its_exact_bytes(shared: Path, gguf: MakeGguf) -> None:
     path = gguf("tiny")
     llama = Context(Load(str(path), 2))
     tokens = GGUFReader(path).fields["tokenizer.ggml.tokens"].contents()

@@ -1,13 +1,15 @@
 """Cells that are kept when the cursor moves: which ones, and what is computed with them."""
 
 import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localcoder.completion.layout import fim_prompt
-from localcoder.engine.api import Request, Token
+from localcoder.engine.api import Finished, Request, Token
 from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.kv_shift import find_shift
@@ -42,37 +44,40 @@ LINES = CODE.splitlines(True)
 
 
 @pytest.fixture(scope="module")
-def llama(demo_model):
+def llama(demo_model: Path) -> Iterator[Context]:
     llama = Context(Load(str(demo_model), 2))
     yield llama
     llama.close()
 
 
 @pytest.fixture(scope="module")
-def fresh_llama(demo_model):
+def fresh_llama(demo_model: Path) -> Iterator[Context]:
     """A context of its own: two generators on one would undo each other's cells."""
     llama = Context(Load(str(demo_model), 2))
     yield llama
     llama.close()
 
 
-def prompt(llama, line, typed=""):
+def prompt(llama: Context, line: int, typed: str = "") -> tuple[int, ...]:
     """The SPM prompt with the cursor at the beginning of a line."""
     prefix, suffix = "".join(LINES[:line]) + typed, "".join(LINES[line:])
     return fim_prompt("spm", llama.model.tokenize(prefix), llama.model.tokenize(suffix), llama.info.special, ())
 
 
-def run(generator, ids, is_cancelled=lambda: False):
+def run(
+    generator: Generator, ids: Sequence[int], is_cancelled: Callable[[], bool] = lambda: False
+) -> tuple[list[int], int]:
     """(generated ids, tokens read)"""
-    events = list(generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_cancelled))
-    return [event.id for event in events if isinstance(event, Token)], events[-1].stats.tokens_read
+    *events, finished = generator.generate(Request(tuple(ids), max_tokens=6), 0.0, is_cancelled)
+    assert isinstance(finished, Finished)
+    return [event.id for event in events if isinstance(event, Token)], finished.stats.tokens_read
 
 
 ids = st.lists(st.integers(0, 3), max_size=12)
 
 
 @given(ids, ids, ids, ids)
-def test_what_a_shift_says_is_the_same_is_the_same(a, b, c, d):
+def test_what_a_shift_says_is_the_same_is_the_same(a: list[int], b: list[int], c: list[int], d: list[int]) -> None:
     old, new = [*a, 9, *b], [*c, 9, *d]
     shift = find_shift(old, new, 9)
     if shift is None:
@@ -84,12 +89,12 @@ def test_what_a_shift_says_is_the_same_is_the_same(a, b, c, d):
     assert shift.kept < len(new)
 
 
-def test_a_prompt_without_a_middle_has_no_shift():
+def test_a_prompt_without_a_middle_has_no_shift() -> None:
     assert find_shift([1, 2, 3], [1, 2, 4], 9) is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(10, 7), (7, 10), (12, 11), (11, 14)])
-def test_a_cursor_that_moves_reads_the_lines_that_it_passed(llama, before, after):
+def test_a_cursor_that_moves_reads_the_lines_that_it_passed(llama: Context, before: int, after: int) -> None:
     generator = Generator(Prefill(llama))
     run(generator, prompt(llama, before))
     ids = prompt(llama, after)
@@ -100,7 +105,7 @@ def test_a_cursor_that_moves_reads_the_lines_that_it_passed(llama, before, after
     assert run(generator, prompt(llama, after, "    x"))[1] <= 4
 
 
-def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama, fresh_llama):
+def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama: Context, fresh_llama: Context) -> None:
     """The mean difference in log-likelihood of the line at the cursor, over moves of up to five lines."""
     rng = random.Random(1)
     differences = []
@@ -126,7 +131,7 @@ def test_shifted_cells_are_nearly_what_a_fresh_context_computes(llama, fresh_lla
     assert max(map(abs, differences)) > 0  # they were shifted, not read
 
 
-def test_reading_ahead_makes_it_exact(llama, fresh_llama):
+def test_reading_ahead_makes_it_exact(llama: Context, fresh_llama: Context) -> None:
     generator, fresh = Generator(Prefill(llama)), Generator(Prefill(fresh_llama))
     run(generator, prompt(llama, 10))
     ids = prompt(llama, 7)
@@ -141,19 +146,21 @@ def test_reading_ahead_makes_it_exact(llama, fresh_llama):
     assert output == run(fresh, longer)[0]
 
 
-def test_an_aborted_move_loses_nothing(llama):
+def test_an_aborted_move_loses_nothing(llama: Context) -> None:
     generator = Generator(Prefill(llama))
     there, back = prompt(llama, 13), prompt(llama, 6)
     expected, _ = run(generator, there)
-    shift = find_shift(there, back, llama.info.special.fim_middle)
-    assert shift.to - shift.head > READ_SLICE  # so that the second look comes in the middle of it
+    middle = llama.info.special.fim_middle
+    assert middle is not None
+    shift = find_shift(there, back, middle)
+    assert shift and shift.to - shift.head > READ_SLICE  # so that the second look comes in the middle of it
     looks = iter([False, True])
     assert run(generator, back, lambda: next(looks, True)) == ([], READ_SLICE)
     assert run(generator, there) == (expected, 1)
     assert run(generator, back)[1] <= shift.to - shift.head + 1
 
 
-def test_moves_and_reading_ahead_in_turns_leave_both_slots_right(llama, fresh_llama):
+def test_moves_and_reading_ahead_in_turns_leave_both_slots_right(llama: Context, fresh_llama: Context) -> None:
     """Slots share cells, and shifting would move them in both."""
     generator, rng, line, same = Generator(Prefill(llama)), random.Random(2), 8, 0
     for _ in range(60):

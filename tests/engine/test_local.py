@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,26 +29,31 @@ def save_settings(path, settings):
 '''
 
 
-async def generate(engine, request):
-    events = [event async for event in engine.generate(request)]
-    tokens = [event for event in events if isinstance(event, Token)]
-    assert isinstance(events[-1], Finished)
-    return tokens, events[-1]
+async def generate(engine: LocalEngine, request: Request) -> tuple[list[Token], Finished]:
+    *events, finished = [event async for event in engine.generate(request)]
+    assert isinstance(finished, Finished)
+    return [event for event in events if isinstance(event, Token)], finished
 
 
-def is_alive(process):
+def is_alive(process: psutil.Process) -> bool:
     try:
-        return process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         # It ended, and was waited for, between the two looks.
         return False
 
 
-def children():
+def children() -> list[psutil.Process]:
     return [process for process in psutil.Process().children() if is_alive(process)]
 
 
-async def test_info_names_the_model_its_window_and_its_special_tokens(engine):
+def changed(model: Path, to: Path, change: Callable[[bytes], bytes]) -> Path:
+    """A copy of the model's file with other bytes."""
+    to.write_bytes(change(model.read_bytes()))
+    return to
+
+
+async def test_info_names_the_model_its_window_and_its_special_tokens(engine: LocalEngine) -> None:
     info = await engine.info()
     assert info.architecture == "starcoder2"
     assert (info.n_vocab, info.window, info.n_ctx_train) == (6144, 256, 4096)
@@ -57,10 +64,9 @@ async def test_info_names_the_model_its_window_and_its_special_tokens(engine):
     assert info.is_demo
 
 
-async def test_a_file_that_does_not_say_its_window_has_the_published_one(demo_model, tmp_path):
+async def test_a_file_that_does_not_say_its_window_has_the_published_one(demo_model: Path, tmp_path: Path) -> None:
     key = b"starcoder2.attention.sliding_window"
-    silent = tmp_path / "silent.gguf"
-    silent.write_bytes(demo_model.read_bytes().replace(key, key[:-1] + b"_"))
+    silent = changed(demo_model, tmp_path / "silent.gguf", lambda data: data.replace(key, key[:-1] + b"_"))
     engine = LocalEngine(silent)
     try:
         assert (await engine.info()).window == 4096
@@ -68,7 +74,7 @@ async def test_a_file_that_does_not_say_its_window_has_the_published_one(demo_mo
         await engine.close()
 
 
-async def test_user_text_never_becomes_a_control_token(engine):
+async def test_user_text_never_becomes_a_control_token(engine: LocalEngine) -> None:
     texts = [
         "<fim_middle>",
         "a<|endoftext|>b",
@@ -83,7 +89,7 @@ async def test_user_text_never_becomes_a_control_token(engine):
         assert b"".join(await engine.pieces(one)).decode() == text
 
 
-async def test_every_id_has_its_exact_bytes(engine, demo_model):
+async def test_every_id_has_its_exact_bytes(engine: LocalEngine, demo_model: Path) -> None:
     from gguf import GGUFReader
 
     tokens = GGUFReader(demo_model).fields["tokenizer.ggml.tokens"].contents()
@@ -95,7 +101,7 @@ async def test_every_id_has_its_exact_bytes(engine, demo_model):
         assert piece == (token.encode() if i < 38 else bytes(byte_of[c] for c in token)), (i, token)
 
 
-async def test_the_same_request_gives_the_same_tokens_and_reads_one(engine):
+async def test_the_same_request_gives_the_same_tokens_and_reads_one(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     request = Request(ids, max_tokens=24)
     first, cold = await generate(engine, request)
@@ -106,10 +112,10 @@ async def test_the_same_request_gives_the_same_tokens_and_reads_one(engine):
     assert cold.stats.tokens_generated == len(first)
 
 
-async def test_a_seed_repeats_and_another_differs(engine):
+async def test_a_seed_repeats_and_another_differs(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
 
-    async def sampled(seed):
+    async def sampled(seed: int) -> list[int]:
         sampling = Sampling(temperature=1.0, top_k=50, top_p=0.95, min_p=0.01, seed=seed)
         return [t.id for t in (await generate(engine, Request(ids, 16, sampling)))[0]]
 
@@ -117,16 +123,17 @@ async def test_a_seed_repeats_and_another_differs(engine):
     assert await sampled(1) != await sampled(2)
 
 
-async def test_logit_bias_and_logprobs(engine):
+async def test_logit_bias_and_logprobs(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     tokens, _ = await generate(engine, Request(ids := ids[:20], 1, logprobs=True))
-    assert -20 < tokens[0].logprob <= 0
+    assert tokens[0].logprob is not None and -20 < tokens[0].logprob <= 0
     forbidden = Sampling(logit_bias=((tokens[0].id, -1e9),))
     others, _ = await generate(engine, Request(ids, 1, forbidden, logprobs=True))
+    assert others[0].logprob is not None
     assert others[0].id != tokens[0].id and others[0].logprob < tokens[0].logprob
 
 
-async def test_through_the_cache_equals_a_fresh_context(demo_model):
+async def test_through_the_cache_equals_a_fresh_context(demo_model: Path) -> None:
     """Typing, going back and jumping, within the window and past it. One thread: the number changes the rounding."""
     text = CODE * 10
     engine, fresh = LocalEngine(demo_model, n_threads=1), LocalEngine(demo_model, n_threads=1)
@@ -145,7 +152,7 @@ async def test_through_the_cache_equals_a_fresh_context(demo_model):
         await fresh.close()
 
 
-async def test_going_back_past_the_window_reads_little(engine):
+async def test_going_back_past_the_window_reads_little(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE * 10]))[0]
     await generate(engine, Request(ids[:500], max_tokens=40))
     _, finished = await generate(engine, Request(ids[:505], max_tokens=1))
@@ -154,26 +161,27 @@ async def test_going_back_past_the_window_reads_little(engine):
     assert finished.stats.tokens_read == 1
 
 
-async def test_warm_reads_ahead(engine):
+async def test_warm_reads_ahead(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     await engine.warm(ids)
     _, finished = await generate(engine, Request(ids, max_tokens=1))
     assert finished.stats.tokens_read == 1
 
 
-async def test_progress_counts_to_the_whole_prompt(engine):
+async def test_progress_counts_to_the_whole_prompt(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE * 3]))[0]
     progress = [e async for e in engine.generate(Request(ids, max_tokens=1)) if isinstance(e, Progress)]
     assert [p.done for p in progress] == sorted({p.done for p in progress})
     assert progress[-1].done == progress[-1].total == len(ids)
 
 
-async def test_cancel_ends_a_generation_and_the_next_one_works(engine):
+async def test_cancel_ends_a_generation_and_the_next_one_works(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in (await engine.info()).end_ids))
     events = engine.generate(Request(ids, 100_000, nothing_ends))
-    seen = 0
-    async with asyncio.timeout(20):
+
+    async def cancel_the_fifth() -> None:
+        seen = 0
         async for event in events:
             if isinstance(event, Token):
                 seen += 1
@@ -181,11 +189,13 @@ async def test_cancel_ends_a_generation_and_the_next_one_works(engine):
                     await engine.cancel()
             if isinstance(event, Finished):
                 assert event.reason == "cancelled"
+
+    await asyncio.wait_for(cancel_the_fifth(), 20)
     _, finished = await generate(engine, Request(ids, 3))
     assert finished.stats.tokens_read == 1
 
 
-async def test_a_new_request_ends_the_one_before(engine):
+async def test_a_new_request_ends_the_one_before(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in (await engine.info()).end_ids))
     first = asyncio.create_task(generate(engine, Request(ids, 100_000, nothing_ends)))
@@ -195,19 +205,18 @@ async def test_a_new_request_ends_the_one_before(engine):
     assert second.reason in ("length", "end")
 
 
-async def test_closing_the_iterator_cancels(engine):
+async def test_closing_the_iterator_cancels(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in (await engine.info()).end_ids))
     async with aclosing(engine.generate(Request(ids, 100_000, nothing_ends))) as events:
         async for event in events:
             if isinstance(event, Token):
                 break
-    async with asyncio.timeout(5):
-        _, finished = await generate(engine, Request(ids, 2))
+    _, finished = await asyncio.wait_for(generate(engine, Request(ids, 2)), 5)
     assert finished.stats.tokens_generated <= 2
 
 
-async def test_a_killed_worker_costs_one_request(engine):
+async def test_a_killed_worker_costs_one_request(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0]
     nothing_ends = Sampling(logit_bias=tuple((i, -1e9) for i in (await engine.info()).end_ids))
     with pytest.raises(LocalcoderError, match="SIGKILL"):
@@ -219,7 +228,7 @@ async def test_a_killed_worker_costs_one_request(engine):
     assert finished.stats.tokens_read == len(ids)
 
 
-async def test_a_worker_leaves_with_its_parent(demo_model):
+async def test_a_worker_leaves_with_its_parent(demo_model: Path) -> None:
     engine = LocalEngine(demo_model)
     await engine.info()
     (child,) = children()
@@ -227,7 +236,9 @@ async def test_a_worker_leaves_with_its_parent(demo_model):
     assert not is_alive(child)
 
 
-async def test_python_files_of_the_working_directory_are_not_imported(demo_model, tmp_path, monkeypatch):
+async def test_python_files_of_the_working_directory_are_not_imported(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("random", "numpy", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
     monkeypatch.chdir(tmp_path)
@@ -239,18 +250,17 @@ async def test_python_files_of_the_working_directory_are_not_imported(demo_model
 
 
 @pytest.mark.parametrize("size", [3_000, 3_000_000])
-async def test_a_truncated_model_is_one_clear_line(demo_model, tmp_path, size):
-    cut = tmp_path / "cut.gguf"
-    cut.write_bytes(demo_model.read_bytes()[:size])
+async def test_a_truncated_model_is_one_clear_line(demo_model: Path, tmp_path: Path, size: int) -> None:
+    cut = changed(demo_model, tmp_path / "cut.gguf", lambda data: data[:size])
     with pytest.raises(LocalcoderError, match="cannot be loaded") as caught:
         await LocalEngine(cut).info()
     assert "\n" not in caught.value.what and caught.value.todo
     assert not children()
 
 
-async def test_foreign_files_are_refused_before_they_are_loaded(demo_model, tmp_path):
+async def test_foreign_files_are_refused_before_they_are_loaded(demo_model: Path, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.gguf"
-    foreign.write_bytes(demo_model.read_bytes().replace(b"starcoder2", b"starcoder1", 1))
+    changed(demo_model, foreign, lambda data: data.replace(b"starcoder2", b"starcoder1", 1))
     with pytest.raises(LocalcoderError, match="'starcoder1', not a StarCoder2") as caught:
         await LocalEngine(foreign).info()
     assert caught.value.exit_code == 2
@@ -262,7 +272,7 @@ async def test_foreign_files_are_refused_before_they_are_loaded(demo_model, tmp_
         await LocalEngine(tmp_path / "none.gguf").info()
 
 
-def test_causes_of_death_are_told_apart():
+def test_causes_of_death_are_told_apart() -> None:
     assert "GGML_ASSERT(n > 0)" in cause_of_death(-6, ["x", "ggml.c:12: GGML_ASSERT(n > 0) failed"])[0]
     assert "instruction" in cause_of_death(-signal.SIGILL, [])[0]
     assert "memory" in cause_of_death(-9, [])[0]
@@ -270,8 +280,8 @@ def test_causes_of_death_are_told_apart():
     assert "ImportError: no" in cause_of_death(1, ["Traceback", "ImportError: no", ""])[0]
 
 
-def test_no_fd_is_left_behind(demo_model):
-    async def once():
+def test_no_fd_is_left_behind(demo_model: Path) -> None:
+    async def once() -> None:
         engine = LocalEngine(demo_model)
         await engine.tokenize(["x"])
         await engine.close()
@@ -283,7 +293,7 @@ def test_no_fd_is_left_behind(demo_model):
     assert psutil.Process().num_fds() == before
 
 
-async def test_alternatives_share_the_prompt_and_the_first_is_the_greedy_one(engine):
+async def test_alternatives_share_the_prompt_and_the_first_is_the_greedy_one(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE]))[0][:20]
     greedy, _ = await generate(engine, Request(ids, 12))
     tokens, finished = await generate(engine, Request(ids, 12, alternatives=4))
@@ -296,7 +306,7 @@ async def test_alternatives_share_the_prompt_and_the_first_is_the_greedy_one(eng
     assert [t.id for t in again] == branches[0] and finished.stats.tokens_read == 1
 
 
-async def test_forced_bytes_heal_a_cut_token(engine):
+async def test_forced_bytes_heal_a_cut_token(engine: LocalEngine) -> None:
     before = "import os\n\n\ndef main():\n    print(os.path.join("
     ids = (await engine.tokenize([before]))[0]
     for forced in (b"di", b"__fi", "é".encode(), b"\xe2\x82"):
@@ -306,7 +316,7 @@ async def test_forced_bytes_heal_a_cut_token(engine):
         assert "".join(t.text for t in tokens) == said[len(forced) :].decode("utf-8", "replace")
 
 
-async def test_drafts_change_the_speed_and_not_the_tokens(engine):
+async def test_drafts_change_the_speed_and_not_the_tokens(engine: LocalEngine) -> None:
     """A text that repeats itself within the window, so that drafts are made."""
     text = "names = ['a', 'b']\nfor name in names:\n    print(name)\n" * 4
     ids = (await engine.tokenize([text]))[0]

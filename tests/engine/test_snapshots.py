@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,35 +15,36 @@ from tests.conftest import ROOT
 from tests.engine.test_local import CODE, generate
 
 
-def store(path, key="model", limit=1 << 20):
+def store(path: Path, key: str = "model", limit: int = 1 << 20) -> SnapshotStore:
     return SnapshotStore(path, key, limit)
 
 
-def test_what_was_written_is_found_by_its_prefix(tmp_path):
+def test_what_was_written_is_found_by_its_prefix(tmp_path: Path) -> None:
     store(tmp_path).write(range(100), 0, b"cells")
     again = store(tmp_path)
     snapshot, saved = again.best([*range(80), 999, 1000], 0)
-    assert saved == 80 and again.read(snapshot) == b"cells"
+    assert snapshot and saved == 80 and again.read(snapshot) == b"cells"
     assert store(tmp_path, key="another model").best(range(100), 0) == (None, 0)
 
 
-def test_cells_that_left_the_window_are_not_promised(tmp_path):
+def test_cells_that_left_the_window_are_not_promised(tmp_path: Path) -> None:
     store(tmp_path).write(range(1000), 800, b"cells")
     again = store(tmp_path)
     assert again.best(range(1001), 200)[1] == 1000
     assert again.best([*range(900), 7], 200)[1] == 0
 
 
-def test_a_continuation_replaces_what_it_continues(tmp_path):
+def test_a_continuation_replaces_what_it_continues(tmp_path: Path) -> None:
     kept = store(tmp_path)
     kept.write(range(100), 0, b"short")
     kept.write(range(200), 0, b"longer")
     kept.write(range(150), 0, b"known already")
     assert len(list(tmp_path.iterdir())) == 1
-    assert kept.read(kept.best(range(200), 0)[0]) == b"longer"
+    snapshot, _ = kept.best(range(200), 0)
+    assert snapshot and kept.read(snapshot) == b"longer"
 
 
-def test_the_oldest_makes_room(tmp_path):
+def test_the_oldest_makes_room(tmp_path: Path) -> None:
     kept = store(tmp_path, limit=10_000)
     for i in range(5):
         kept.write([i] * 100, 0, bytes(3000))
@@ -55,7 +57,7 @@ def test_the_oldest_makes_room(tmp_path):
     assert kept.best([9] * 100, 0)[1] == 0
 
 
-def test_half_a_file_that_was_left_behind_is_removed_and_until_then_takes_room(tmp_path):
+def test_half_a_file_that_was_left_behind_is_removed_and_until_then_takes_room(tmp_path: Path) -> None:
     left, written = tmp_path / "left.partial", tmp_path / "written.partial"
     left.write_bytes(bytes(5000))
     os.utime(left, (1000, 1000))
@@ -69,7 +71,7 @@ def test_half_a_file_that_was_left_behind_is_removed_and_until_then_takes_room(t
     assert kept.best([2] * 100, 0)[1] == 99
 
 
-def test_half_a_file_of_a_worker_that_was_killed_while_it_saved(tmp_path):
+def test_half_a_file_of_a_worker_that_was_killed_while_it_saved(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
@@ -88,7 +90,7 @@ SnapshotStore(Path(sys.argv[1]), "model", 1 << 20).write(range(100), 0, b"cells"
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "grow", "header", "empty"])
-def test_a_damaged_file_is_removed_and_never_loaded(tmp_path, damage):
+def test_a_damaged_file_is_removed_and_never_loaded(tmp_path: Path, damage: str) -> None:
     store(tmp_path).write(range(100), 0, b"cells" * 100)
     (path,) = tmp_path.iterdir()
     data = bytearray(path.read_bytes())
@@ -126,14 +128,14 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_header_may_be_anything(tmp_path, name):
+def test_a_header_may_be_anything(tmp_path: Path, name: str) -> None:
     path = tmp_path / "x.kv"
     path.write_bytes(len(HEADERS[name]).to_bytes(8, "little") + HEADERS[name] + b"cells")
     assert store(tmp_path).best(range(100), 0) == (None, 0)
     assert not path.exists()
 
 
-def test_a_read_only_or_missing_directory_is_no_trouble(tmp_path):
+def test_a_read_only_or_missing_directory_is_no_trouble(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
     kept = store(file / "below")
@@ -141,7 +143,7 @@ def test_a_read_only_or_missing_directory_is_no_trouble(tmp_path):
     assert kept.best(range(100), 0) == (None, 0)
 
 
-def test_models_are_told_apart(tmp_path):
+def test_models_are_told_apart(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_bytes(bytes(1 << 20))
     two.write_bytes(bytes((1 << 20) - 1) + b"x")
@@ -149,13 +151,17 @@ def test_models_are_told_apart(tmp_path):
     assert model_key(one) == model_key(one)
 
 
-async def test_reopening_reads_little_and_says_the_same(demo_model, tmp_path):
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_reopening_reads_little_and_says_the_same(demo_model: Path, tmp_path: Path) -> None:
     first = LocalEngine(demo_model, snapshots_dir=tmp_path)
     ids = (await first.tokenize([CODE * 12]))[0]
     assert len(ids) > 600
     before, _ = await generate(first, Request(ids, 10))
     await first.close()
-    assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
+    assert [path.stat().st_mode & 0o077 for path in files_in(tmp_path)] == [0]
     second = LocalEngine(demo_model, snapshots_dir=tmp_path)
     try:
         assert (await second.estimate(ids)).unread == 1
@@ -168,12 +174,12 @@ async def test_reopening_reads_little_and_says_the_same(demo_model, tmp_path):
         await second.close()
 
 
-async def test_damaged_snapshots_cost_only_a_read(demo_model, tmp_path):
+async def test_damaged_snapshots_cost_only_a_read(demo_model: Path, tmp_path: Path) -> None:
     first = LocalEngine(demo_model, snapshots_dir=tmp_path)
     ids = (await first.tokenize([CODE * 3]))[0]
     await generate(first, Request(ids, 4))
     await first.close()
-    for path in tmp_path.iterdir():
+    for path in files_in(tmp_path):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 255
         path.write_bytes(data)

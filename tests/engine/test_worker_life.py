@@ -9,15 +9,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
 
 import psutil
 import pytest
 
 from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
+from localcoder.engine.context import Context
+from localcoder.engine.generate import Generator
 from localcoder.engine.local import LocalEngine
 from localcoder.engine.wire import Done, Load, Warm, decode_answer, encode
-from localcoder.engine.worker import Worker
+from localcoder.engine.worker import Worker, _Loaded
 from localcoder.errors import LocalcoderError
 from tests.conftest import ROOT
 from tests.engine.test_local import CODE, children, generate
@@ -25,25 +30,25 @@ from tests.engine.test_local import CODE, children, generate
 KILLS = 100
 
 
-def kill(number):
+def kill(number: signal.Signals) -> None:
     for child in children():
         with suppress(psutil.NoSuchProcess):
             child.send_signal(number)
 
 
-async def endless(engine):
+async def endless(engine: LocalEngine) -> Sampling:
     bias = tuple((i, -1e9) for i in (await engine.info()).end_ids)
     return Sampling(logit_bias=bias)
 
 
-async def test_killed_at_every_stage_a_hundred_times(demo_model):
+async def test_killed_at_every_stage_a_hundred_times(demo_model: Path) -> None:
     """Loading, idle, reading, writing; then the next request works, and no child, fd or task is left."""
     process = psutil.Process()
     engine = LocalEngine(demo_model)
     ids = (await engine.tokenize([CODE * 4]))[0]
     sampling = await endless(engine)
     signals = itertools.cycle([signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGBUS])
-    fds = tasks = None
+    fds = tasks = 0
     for i, (stage, number) in enumerate(zip(itertools.cycle(["load", "idle", "read", "write"]), signals, strict=False)):
         if i == KILLS:
             break
@@ -84,22 +89,25 @@ async def test_killed_at_every_stage_a_hundred_times(demo_model):
     assert len(asyncio.all_tasks()) <= tasks
 
 
-async def test_a_stopped_worker_is_noticed_and_ended(demo_model):
+async def test_a_stopped_worker_is_noticed_and_ended(demo_model: Path) -> None:
     engine = LocalEngine(demo_model, hang_s=0.5)
     sampling = await endless(engine)
     ids = (await engine.tokenize([CODE]))[0]
-    async with asyncio.timeout(10):
-        with pytest.raises(LocalcoderError, match="hung"):
-            async for event in engine.generate(Request(ids, 100_000, sampling)):
-                if isinstance(event, Token) and event.id >= 0:
-                    kill(signal.SIGSTOP)
+
+    async def stop_what_generates() -> None:
+        async for event in engine.generate(Request(ids, 100_000, sampling)):
+            if isinstance(event, Token) and event.id >= 0:
+                kill(signal.SIGSTOP)
+
+    with pytest.raises(LocalcoderError, match="hung"):
+        await asyncio.wait_for(stop_what_generates(), 10)
     _, finished = await generate(engine, Request(ids, 3))
     assert finished.stats.tokens_read == len(ids)
     await engine.close()
     assert not children()
 
 
-async def test_an_idle_worker_is_unloaded_and_comes_back(demo_model):
+async def test_an_idle_worker_is_unloaded_and_comes_back(demo_model: Path) -> None:
     engine = LocalEngine(demo_model, idle_s=0.3)
     ids = (await engine.tokenize([CODE]))[0]
     await generate(engine, Request(ids, 3))
@@ -109,7 +117,7 @@ async def test_an_idle_worker_is_unloaded_and_comes_back(demo_model):
     await engine.close()
 
 
-async def test_a_model_that_was_loaded_and_never_asked_is_unloaded_too(demo_model):
+async def test_a_model_that_was_loaded_and_never_asked_is_unloaded_too(demo_model: Path) -> None:
     engine = LocalEngine(demo_model, idle_s=0.3)
     info = await engine.info()
     await wait_until_gone(children())
@@ -121,7 +129,7 @@ async def test_a_model_that_was_loaded_and_never_asked_is_unloaded_too(demo_mode
     await engine.close()
 
 
-async def test_idle_time_does_not_run_while_something_is_computed(demo_model):
+async def test_idle_time_does_not_run_while_something_is_computed(demo_model: Path) -> None:
     engine = LocalEngine(demo_model, idle_s=0.05)
     ids = (await engine.tokenize([CODE * 12]))[0]
     await engine.warm(ids)
@@ -132,12 +140,12 @@ async def test_idle_time_does_not_run_while_something_is_computed(demo_model):
     await engine.close()
 
 
-async def wait_until_gone(processes):
+async def wait_until_gone(processes: list[psutil.Process]) -> None:
     _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 10)
     assert not alive
 
 
-async def test_late_tokens_of_a_cancelled_request_reach_nobody(engine):
+async def test_late_tokens_of_a_cancelled_request_reach_nobody(engine: LocalEngine) -> None:
     sampling = await endless(engine)
     ids = (await engine.tokenize([CODE]))[0]
     for _ in range(20):
@@ -150,7 +158,7 @@ async def test_late_tokens_of_a_cancelled_request_reach_nobody(engine):
         assert len([t for t in tokens if t.id >= 0]) == finished.stats.tokens_generated <= 2
 
 
-async def test_cancel_in_the_middle_of_reading(engine):
+async def test_cancel_in_the_middle_of_reading(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE * 60]))[0]
     assert len(ids) > 3000
     loop = asyncio.get_running_loop()
@@ -165,30 +173,32 @@ async def test_cancel_in_the_middle_of_reading(engine):
 
 
 class _Reading:
-    """In the place of a loaded model and all of its parts; its reading goes on until it is cancelled or let go."""
+    """In the place of all parts of a loaded model; its reading goes on until it is cancelled or let go."""
 
-    def __init__(self):
-        self.begun, self.ended = queue.SimpleQueue(), queue.SimpleQueue()
+    def __init__(self) -> None:
+        self.begun: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
+        self.ended: queue.SimpleQueue[tuple[tuple[int, ...], bool]] = queue.SimpleQueue()
         self.let_go = threading.Event()
-        self.context = self.generator = self.prefill = self
+        self.prefill = self
 
-    def warm(self, ids, is_cancelled, *, exact):
+    def warm(self, ids: tuple[int, ...], is_cancelled: Callable[[], bool], *, exact: bool) -> None:
         self.begun.put(ids)
         while not is_cancelled() and not self.let_go.wait(0.01):
             pass
         self.ended.put((ids, is_cancelled()))
 
-    def abort(self):
+    def abort(self) -> None:
         pass
 
     clear_abort = abort
 
 
-def test_of_what_is_read_ahead_only_the_newest_is_read():
+def test_of_what_is_read_ahead_only_the_newest_is_read() -> None:
     """Neither what runs nor what waits: the second is not even begun."""
-    reading, lines, answers = _Reading(), queue.SimpleQueue(), io.BytesIO()
-    worker = Worker(iter(lines.get, None), answers)
-    worker._loaded = reading
+    reading, answers = _Reading(), io.BytesIO()
+    lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    worker = Worker(cast(BinaryIO, iter(lines.get, None)), answers)
+    worker._loaded = _Loaded(cast(Context, reading), cast(Generator, reading))
     threading.Thread(target=worker.run, daemon=True).start()
     lines.put(encode(1, Warm((1,), exact=True)))
     assert reading.begun.get(timeout=10) == (1,)
@@ -203,19 +213,21 @@ def test_of_what_is_read_ahead_only_the_newest_is_read():
     )
 
 
-async def test_reading_ahead_does_not_end_what_runs(engine):
+async def test_reading_ahead_does_not_end_what_runs(engine: LocalEngine) -> None:
     sampling = await endless(engine)
     ids, ahead = await engine.tokenize([CODE, "# another\n" + CODE * 10])
-    reads = []
+    reads: list[asyncio.Task[None]] = []
     async for event in engine.generate(Request(ids, 100, sampling)):
         if isinstance(event, Token) and not reads:
             reads = [asyncio.create_task(engine.warm(ahead[:100])), asyncio.create_task(engine.warm(ahead))]
-    assert event.reason == "length"
+    assert isinstance(event, Finished) and event.reason == "length"
     await asyncio.gather(*reads)
     assert (await engine.estimate(ahead)).unread <= 1
 
 
-async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model, monkeypatch):
+async def test_a_lacking_instruction_is_named_before_native_code_runs(
+    demo_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fake /proc/cpuinfo through the one function that reads it, in the worker's own process."""
     from localcoder import hardware
 
@@ -225,11 +237,11 @@ async def test_a_lacking_instruction_is_named_before_native_code_runs(demo_model
         pytest.skip("llama.cpp is built without any such instruction here")
     monkeypatch.setattr("localcoder.engine.worker.cpu_features_missing", lambda: missing)
     with pytest.raises(LocalcoderError, match=r"lacks .*avx") as caught:
-        Worker(None, None)._load(Load(str(demo_model), 1))
+        Worker(io.BytesIO(), io.BytesIO())._load(Load(str(demo_model), 1))
     assert "pip install --force-reinstall" in caught.value.todo
 
 
-def test_a_worker_leaves_when_its_parent_is_killed(demo_model):
+def test_a_worker_leaves_when_its_parent_is_killed(demo_model: Path) -> None:
     """Also when it has answers to give that nobody reads any more."""
     code = f"""
 import asyncio, sys
@@ -249,7 +261,7 @@ asyncio.run(main())
 """
     for delay in (0.0, 0.05, 0.2):
         parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
-        assert parent.stdout.readline() == b"ready\n"
+        assert parent.stdout and parent.stdout.readline() == b"ready\n"
         workers = psutil.Process(parent.pid).children(recursive=True)
         assert workers
         time.sleep(delay)

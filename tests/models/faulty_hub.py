@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 REPOSITORY = "someone/models-GGUF"
 FILE = "mine-Q8_0.gguf"
@@ -45,7 +44,7 @@ class FaultyHub(ThreadingHTTPServer):
         self.versions[commit] = data
         self.branch = commit
 
-    def handle_error(self, *_: Any) -> None:
+    def handle_error(self, *_: object) -> None:
         pass
 
 
@@ -53,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FaultyHub
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, *_: object) -> None:
         pass
 
     def do_HEAD(self) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import mmap
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,11 +14,12 @@ from localcoder import hardware
 from localcoder.assembly import make_engine
 from localcoder.cli.main import cli
 from localcoder.engine.api import Request
+from localcoder.engine.local import LocalEngine
 from localcoder.engine.page_release import release_pages
 from localcoder.errors import LocalcoderError
 from localcoder.hardware import Gpu
 from localcoder.models import memory_fit as fit_module
-from localcoder.models.catalog import ALL_ENTRIES, find
+from localcoder.models.catalog import ALL_ENTRIES, Entry, find
 from localcoder.models.memory_fit import ALL_LAYERS, advise, fit, fit_file, needs_of
 from localcoder.models.references import LocalModel
 from localcoder.settings import Settings
@@ -24,7 +27,7 @@ from localcoder.settings import Settings
 GPU = Gpu("RTX", 8_000_000_000, 8_000_000_000)
 
 
-async def test_the_prediction_is_what_a_worker_takes(engine, demo_model):
+async def test_the_prediction_is_what_a_worker_takes(engine: LocalEngine, demo_model: Path) -> None:
     info = await engine.info()
     async for _ in engine.generate(Request(tuple(range(100, 400)), max_tokens=4)):
         pass
@@ -35,8 +38,20 @@ async def test_the_prediction_is_what_a_worker_takes(engine, demo_model):
     assert needs.context_tokens == info.n_ctx
 
 
-def test_header_and_size_agree_on_published_shapes():
-    entry = find("starcoder2:3b")
+def entry_of(name: str) -> Entry:
+    entry = find(name)
+    assert entry
+    return entry
+
+
+def advised(free_bytes: int, gpus: Sequence[Gpu] = ()) -> Entry:
+    entry = advise(free_bytes, gpus).entry
+    assert entry
+    return entry
+
+
+def test_header_and_size_agree_on_published_shapes() -> None:
+    entry = entry_of("starcoder2:3b")
     found = fit(entry.size_bytes, entry.size, 8_000_000_000, ())
     assert found.verdict == "fits" and found.gpu_layers == 0 and found.context_tokens == 4864
     assert 2.0e9 < found.needs_bytes < 2.2e9
@@ -44,8 +59,8 @@ def test_header_and_size_agree_on_published_shapes():
     assert fit(entry.size_bytes, entry.size, 2_000_000_000, ()).verdict == "does not fit"
 
 
-def test_layers_go_to_the_gpu_as_far_as_they_fit():
-    entry = find("starcoder2:7b")
+def test_layers_go_to_the_gpu_as_far_as_they_fit() -> None:
+    entry = entry_of("starcoder2:7b")
     whole = fit(entry.size_bytes, entry.size, 4_000_000_000, (GPU,))
     assert whole.gpu_layers == ALL_LAYERS and whole.needs_bytes < 200e6 and "all layers" in whole.reason
     part = fit(entry.size_bytes, entry.size, 4_000_000_000, (replace(GPU, free_bytes=2_400_000_000),))
@@ -54,17 +69,19 @@ def test_layers_go_to_the_gpu_as_far_as_they_fit():
     assert shared.gpu_layers == ALL_LAYERS and shared.verdict == "does not fit"
 
 
-def test_advice_follows_the_machine(monkeypatch):
+def test_advice_follows_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "default_threads", lambda: 4)
-    assert advise(24_000_000_000, ()).entry.name == "starcoder2:3b"
-    assert advise(24_000_000_000, (GPU,)).entry.name == "starcoder2:7b"
-    assert advise(1_500_000_000, ()).entry.size.label == "3B"
+    assert advised(24_000_000_000).name == "starcoder2:3b"
+    assert advised(24_000_000_000, (GPU,)).name == "starcoder2:7b"
+    assert advised(1_500_000_000).size.label == "3B"
     assert advise(500_000_000, ()).entry is None
     monkeypatch.setattr(fit_module, "default_threads", lambda: 12)
-    assert advise(24_000_000_000, ()).entry.name == "starcoder2:7b"
+    assert advised(24_000_000_000).name == "starcoder2:7b"
 
 
-def test_what_does_not_fit_is_refused_with_what_would(monkeypatch, demo_model, tmp_path):
+def test_what_does_not_fit_is_refused_with_what_would(
+    monkeypatch: pytest.MonkeyPatch, demo_model: Path, tmp_path: Path
+) -> None:
     monkeypatch.setattr(fit_module, "available_bytes", lambda: 40_000_000)
     with pytest.raises(LocalcoderError, match=r"nano-Q8_0\.gguf needs 77 MB of memory, and 40 MB are free") as caught:
         make_engine(None, Settings())
@@ -79,7 +96,7 @@ def test_what_does_not_fit_is_refused_with_what_would(monkeypatch, demo_model, t
     assert forced.exit_code == 0 and forced.output
 
 
-def test_a_file_without_a_header_is_judged_by_its_size(tmp_path):
+def test_a_file_without_a_header_is_judged_by_its_size(tmp_path: Path) -> None:
     path = tmp_path / "broken.gguf"
     path.write_bytes(b"GGUF" + bytes(1000))
     assert fit_file(LocalModel(path), 10**9, ()).verdict == "fits"
@@ -87,7 +104,7 @@ def test_a_file_without_a_header_is_judged_by_its_size(tmp_path):
         fit_file(LocalModel(tmp_path / "absent.gguf"))
 
 
-def test_recommend_lists_every_type(monkeypatch):
+def test_recommend_lists_every_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 3_000_000_000)
     answer = json.loads(CliRunner().invoke(cli, ["models", "recommend", "--json"]).output)
     assert answer["recommended"] == "starcoder2:3b" and answer["reason"]
@@ -98,14 +115,14 @@ def test_recommend_lists_every_type(monkeypatch):
     assert "* starcoder2:3b " in shown and "models pull starcoder2:3b" in shown
 
 
-def test_devices_are_what_ggml_says():
+def test_devices_are_what_ggml_says() -> None:
     """The processor is one; GPUs are asked for in a process of their own, and only where a backend was built."""
     found = list(hardware.devices())
     assert any(number == 0 and gpu.total_bytes > 1e9 for gpu, number in found)
     assert hardware.gpus() == () or hardware.gpu_backends()
 
 
-def test_pages_of_a_mapped_file_can_be_let_go(tmp_path):
+def test_pages_of_a_mapped_file_can_be_let_go(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"x" * (32 << 20))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from converters.progress import Progress
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import store
 from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
 from localcoder.models.memory_fit import available_bytes, fit
-from localcoder.models.pull import PartState, Progress, pull
+from localcoder.models.pull import PartState, pull
 
 
 @pytest.fixture(autouse=True)

@@ -47,8 +47,10 @@ class Machine:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "localcoder", "models", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return subprocess.Popen(command, text=True, env=self.environment, **pipes)  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen(
+            command, text=True, env=self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         process = self.start(*arguments)

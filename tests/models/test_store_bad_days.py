@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Generator
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -371,16 +371,16 @@ def test_a_network_disk_that_is_gone(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_the_commands_speak_json(tmp_path: Path, demo_model: Path) -> None:
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "d"), "XDG_STATE_HOME": str(tmp_path / "s")}
 
-    def run(*arguments: str) -> object:
+    def run(*arguments: str) -> Any:
         command = [sys.executable, "-m", "localcoder", "models", *arguments, "--json"]
         found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
         return json.loads(found.stdout)
 
-    assert run("add", str(demo_model), "--copy", "--as", "mine")["name"] == "mine"  # type: ignore[index]
-    assert [item["name"] for item in run()][:2] == ["nano", "mine"]  # type: ignore[attr-defined]
-    assert run("show", "mine")["architecture"] == "starcoder2"  # type: ignore[index]
-    assert [item["state"] for item in run("verify")] == ["unknown", "good"]  # type: ignore[attr-defined]
-    packed = run("export", "mine", str(tmp_path))["path"]  # type: ignore[index]
-    assert run("rm", "mine")[0]["freed_bytes"] == demo_model.stat().st_size  # type: ignore[index]
-    assert run("import", packed)["name"] == "mine"  # type: ignore[index]
-    assert run("prune")["deleted"]  # type: ignore[index]
+    assert run("add", str(demo_model), "--copy", "--as", "mine")["name"] == "mine"
+    assert [item["name"] for item in run()][:2] == ["nano", "mine"]
+    assert run("show", "mine")["architecture"] == "starcoder2"
+    assert [item["state"] for item in run("verify")] == ["unknown", "good"]
+    packed = run("export", "mine", str(tmp_path))["path"]
+    assert run("rm", "mine")[0]["freed_bytes"] == demo_model.stat().st_size
+    assert run("import", packed)["name"] == "mine"
+    assert run("prune")["deleted"]

@@ -10,8 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -20,7 +23,7 @@ import pytest
 BEFORE = '''import json
 
 
-def load(path):
+def load(path: str):
     """Read a JSON file."""
     with open(path) as file:
         data = '''
@@ -37,20 +40,18 @@ ENDLESS = [
 """Nesting without an end, and numbers that no float and no conversion takes."""
 
 
-def start(*args, **options):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args],
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+def start(*args: str, env: dict[str, str] | None = None) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+    assert process.stderr
     line = process.stderr.readline()
     match = re.search(r"http://\S+", line)
     assert match, line + process.stderr.read()
     return process, match[0]
 
 
-def stop(process):
+def stop(process: subprocess.Popen[str]) -> str:
+    assert process.stderr
     process.send_signal(signal.SIGINT)
     error = process.stderr.read()
     process.wait(20)
@@ -59,7 +60,7 @@ def stop(process):
 
 
 @pytest.fixture(scope="module")
-def url():
+def url() -> Iterator[str]:
     process, url = start()
     yield url
     error = stop(process)
@@ -68,24 +69,25 @@ def url():
 
 
 @pytest.fixture
-def http(url):
+def http(url: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
-def events(response):
+def events(response: httpx.Response) -> list[dict[str, Any]]:
     lines = [line for line in response.iter_lines() if line.startswith("data: ")]
     return [json.loads(line[6:]) for line in lines if line != "data: [DONE]"]
 
 
-def infill(http, **fields):
+def infill(http: httpx.Client, **fields: object) -> dict[str, Any]:
     body = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 16, "temperature": 0.0, **fields}
     response = http.post("/infill", json=body)
     assert response.status_code == 200, response.text
-    return response.json()
+    answer: dict[str, Any] = response.json()
+    return answer
 
 
-def test_infill_streams_what_it_gives_whole(http):
+def test_infill_streams_what_it_gives_whole(http: httpx.Client) -> None:
     whole = infill(http)
     body = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 16, "stream": True}
     with http.stream("POST", "/infill", json=body) as response:
@@ -98,12 +100,12 @@ def test_infill_streams_what_it_gives_whole(http):
     assert whole["tokens_evaluated"] == timings["prompt_n"] + timings["cache_n"]
 
 
-def test_prompt_is_what_was_typed_behind_the_prefix(http):
+def test_prompt_is_what_was_typed_behind_the_prefix(http: httpx.Client) -> None:
     head, _, typed = BEFORE.rpartition("\n")
     assert infill(http, input_prefix=head + "\n", prompt=typed)["content"] == infill(http)["content"]
 
 
-def test_a_client_that_slides_its_window_does_not_pay_for_it(http):
+def test_a_client_that_slides_its_window_does_not_pay_for_it(http: httpx.Client) -> None:
     """As llama.vim does: the last 100 lines before the cursor, so each newline drops the first one."""
     text, suffix = "".join(LINES[:150]), "".join(LINES[200:210])
     read = []
@@ -115,7 +117,7 @@ def test_a_client_that_slides_its_window_does_not_pay_for_it(http):
     assert max(read[1:]) <= 6
 
 
-def test_the_first_answer_waits_for_a_bounded_time_only(http):
+def test_the_first_answer_waits_for_a_bounded_time_only(http: httpx.Client) -> None:
     """A budget that cannot read the whole prompt: near lines first, then all of them in the background."""
     prefix = "".join(LINES[:110])
     fields = {"input_prefix": prefix, "input_suffix": "", "n_predict": 1, "first_token_budget_ms": 30}
@@ -130,7 +132,7 @@ def test_the_first_answer_waits_for_a_bounded_time_only(http):
     pytest.fail(f"the whole prompt was not read: {later}")
 
 
-def test_n_predict_0_reads_ahead(http):
+def test_n_predict_0_reads_ahead(http: httpx.Client) -> None:
     prefix = "# something new\n" + "".join(LINES[50:60])
     assert infill(http, input_prefix=prefix, n_predict=0)["content"] == ""
     deadline = time.monotonic() + 20
@@ -141,14 +143,14 @@ def test_n_predict_0_reads_ahead(http):
     pytest.fail("the prompt was not read ahead")
 
 
-def test_pieces_of_other_files_go_in_front(http):
+def test_pieces_of_other_files_go_in_front(http: httpx.Client) -> None:
     extra = [{"filename": "shapes.py", "text": "class Square:\n    side = 2\n"}]
     without = infill(http, input_prefix="x = 1\ny = ", input_suffix="")
     with_extra = infill(http, input_prefix="x = 1\ny = ", input_suffix="", input_extra=extra)
     assert with_extra["tokens_evaluated"] > without["tokens_evaluated"] + 8
 
 
-def test_openai_completions(http):
+def test_openai_completions(http: httpx.Client) -> None:
     body = {"prompt": BEFORE, "suffix": AFTER, "max_tokens": 8, "temperature": 0, "logprobs": 1}
     answer = http.post("/v1/completions", json=body).json()
     assert "choices" in answer, answer
@@ -167,14 +169,14 @@ def test_openai_completions(http):
     assert several["usage"]["completion_tokens"] > answer["usage"]["completion_tokens"]
 
 
-def test_more_and_longer_alternatives_than_the_cache_holds(http):
+def test_more_and_longer_alternatives_than_the_cache_holds(http: httpx.Client) -> None:
     body = {"prompt": BEFORE, "suffix": AFTER, "n": 8, "max_tokens": 1000, "temperature": 1.5}
     answer = http.post("/v1/completions", json=body, timeout=300).json()
     assert [each["index"] for each in answer["choices"]] == list(range(8))
     assert all(each["finish_reason"] in ("stop", "length") for each in answer["choices"])
 
 
-def test_tokenize_and_back(http):
+def test_tokenize_and_back(http: httpx.Client) -> None:
     text = "def f():\n\treturn '<fim_middle> é \U0001f600'"
     ids = http.post("/tokenize", json={"content": text}).json()["tokens"]
     assert http.post("/detokenize", json={"tokens": ids}).json()["content"] == text
@@ -182,7 +184,7 @@ def test_tokenize_and_back(http):
     assert all(set(piece) == {"id", "piece"} for piece in pieces)
 
 
-def test_models_props_health(http):
+def test_models_props_health(http: httpx.Client) -> None:
     assert http.get("/health").json() == {"status": "ok"}
     assert http.get("/v1/models").json()["data"][0]["id"] == "nano-Q8_0"
     assert http.get("/props").json()["sliding_window"] == 256
@@ -208,13 +210,13 @@ def test_models_props_health(http):
     ],
     ids=lambda value: value[:40] if isinstance(value, bytes) else value,
 )
-def test_bad_bodies_are_named(http, path, body):
+def test_bad_bodies_are_named(http: httpx.Client, path: str, body: bytes) -> None:
     response = http.post(path, content=body)
     assert response.status_code == 400
     assert response.json()["error"]["message"]
 
 
-def test_other_hosts_and_origins_and_large_bodies_are_refused(http):
+def test_other_hosts_and_origins_and_large_bodies_are_refused(http: httpx.Client) -> None:
     assert http.get("/health", headers={"Host": "evil.example"}).status_code == 403
     assert http.post("/infill", json={}, headers={"Origin": "https://evil.example"}).status_code == 403
     assert http.get("/health", headers={"Origin": "http://localhost:3000"}).status_code == 200
@@ -224,7 +226,7 @@ def test_other_hosts_and_origins_and_large_bodies_are_refused(http):
     assert http.get("/nothing").status_code == 404
 
 
-def test_a_client_that_hangs_up_frees_the_engine(url, http):
+def test_a_client_that_hangs_up_frees_the_engine(url: str, http: httpx.Client) -> None:
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps({"input_prefix": "".join(LINES[:100]), "n_predict": 4096, "temperature": 2.0, "mode": "free"})
     for stream in (True, False):
@@ -238,7 +240,7 @@ def test_a_client_that_hangs_up_frees_the_engine(url, http):
         assert time.monotonic() - begun < 3
 
 
-def test_a_client_that_hangs_up_in_its_body_is_no_error():
+def test_a_client_that_hangs_up_in_its_body_is_no_error() -> None:
     process, url = start()
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
@@ -248,19 +250,19 @@ def test_a_client_that_hangs_up_in_its_body_is_no_error():
     assert stop(process) == ""
 
 
-def test_two_clients_take_turns(http, url):
-    def ask(i):
+def test_two_clients_take_turns(http: httpx.Client, url: str) -> None:
+    def ask(i: int) -> bool:
         with httpx.Client(base_url=url, timeout=60) as client:
-            return infill(client, input_prefix=BEFORE + f"value_{i} + ")["stop"]
+            return bool(infill(client, input_prefix=BEFORE + f"value_{i} + ")["stop"])
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(ask, range(16)))
 
 
-def test_of_many_reads_ahead_the_newest_is_done_and_none_is_waited_for(http, url):
+def test_of_many_reads_ahead_the_newest_is_done_and_none_is_waited_for(http: httpx.Client, url: str) -> None:
     prefixes = ["".join(LINES[i : i + 120]).replace("function", f"name_{i}_of") for i in range(20)]
 
-    def read(prefix):
+    def read(prefix: str) -> dict[str, Any]:
         with httpx.Client(base_url=url, timeout=60) as client:
             return infill(client, input_prefix=prefix, n_predict=0)
 
@@ -282,7 +284,7 @@ def test_of_many_reads_ahead_the_newest_is_done_and_none_is_waited_for(http, url
     pytest.fail("the newest was not read ahead")
 
 
-def test_beyond_loopback_a_token_is_required():
+def test_beyond_loopback_a_token_is_required() -> None:
     refused = subprocess.run(
         [sys.executable, "-m", "localcoder", "serve", "--host", "0.0.0.0"],
         capture_output=True,
@@ -300,7 +302,7 @@ def test_beyond_loopback_a_token_is_required():
         stop(process)
 
 
-def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http, url):
+def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http: httpx.Client, url: str) -> None:
     fields = {"input_prefix": BEFORE, "n_predict": 1000, "temperature": 2.0, "mode": "free", "stream": True}
     body = json.dumps(fields).encode()
     host, port = url.removeprefix("http://").split(":")
@@ -314,7 +316,7 @@ def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http, url):
         assert infill(http)["content"]
 
 
-def test_what_a_body_leaves_out_is_as_in_the_settings():
+def test_what_a_body_leaves_out_is_as_in_the_settings() -> None:
     chosen = {"MAX_TOKENS": "3", "MODE": "free", "FIRST_TOKEN_S": "0.05", "TEMPERATURE": "0"}
     process, url = start(env={**os.environ, **{f"LOCALCODER_{name}": value for name, value in chosen.items()}})
     try:
@@ -337,7 +339,7 @@ def test_what_a_body_leaves_out_is_as_in_the_settings():
         assert "Traceback" not in stop(process)
 
 
-def test_a_port_in_use_is_one_clear_line():
+def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         run = subprocess.run(
@@ -346,8 +348,9 @@ def test_a_port_in_use_is_one_clear_line():
     assert run.returncode == 2 and "Cannot listen" in run.stderr and "Traceback" not in run.stderr
 
 
-def end(process, *numbers):
+def end(process: subprocess.Popen[str], *numbers: signal.Signals) -> tuple[str, float]:
     """Send the signals, all at once to the process and its worker; what it says, and how long it took."""
+    assert process.stderr
     begun = time.monotonic()
     everyone = [*psutil.Process(process.pid).children(), process]
     for number, each in itertools.product(numbers, everyone):
@@ -360,7 +363,7 @@ def end(process, *numbers):
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
-def test_a_server_that_is_told_to_end_keeps_what_was_read(tmp_path, numbers):
+def test_a_server_that_is_told_to_end_keeps_what_was_read(tmp_path: Path, numbers: list[signal.Signals]) -> None:
     """SIGTERM reaches the worker as well, as when systemd or a logout ends everything at once."""
     prefix, cache = "".join(LINES[:40]), {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     read = []
@@ -373,10 +376,10 @@ def test_a_server_that_is_told_to_end_keeps_what_was_read(tmp_path, numbers):
     assert read[0]["prompt_n"] > 300 and read[1]["prompt_n"] <= 2
 
 
-def test_a_server_that_is_told_to_end_does_not_wait_for_all_answers(tmp_path):
+def test_a_server_that_is_told_to_end_does_not_wait_for_all_answers(tmp_path: Path) -> None:
     process, url = start(env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
 
-    def ask(i):
+    def ask(i: int) -> None:
         text = f"# {i}\n" + "".join(LINES[i : i + 150])
         body = {"input_prefix": text, "n_predict": 4096, "temperature": 2.0, "mode": "free", "stream": i % 2 == 0}
         with suppress(httpx.TransportError), httpx.stream("POST", url + "/infill", json=body, timeout=60) as response:
@@ -385,7 +388,7 @@ def test_a_server_that_is_told_to_end_does_not_wait_for_all_answers(tmp_path):
 
     with httpx.Client(base_url=url, timeout=60) as client:
         infill(client, input_prefix="".join(LINES[:40]), first_token_budget_ms=0)
-    answered = queue.SimpleQueue()
+    answered: queue.SimpleQueue[int] = queue.SimpleQueue()
     with ThreadPoolExecutor(24) as pool:
         for i in range(24):
             pool.submit(ask, i)
@@ -395,7 +398,7 @@ def test_a_server_that_is_told_to_end_does_not_wait_for_all_answers(tmp_path):
     assert {path.suffix for path in (tmp_path / "localcoder" / "kv").iterdir()} == {".kv"}
 
 
-def test_a_server_that_is_told_to_end_while_it_loads_ends():
+def test_a_server_that_is_told_to_end_while_it_loads_ends() -> None:
     command = [sys.executable, "-m", "localcoder", "serve", "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not psutil.Process(process.pid).children():
@@ -404,7 +407,7 @@ def test_a_server_that_is_told_to_end_while_it_loads_ends():
     assert process.returncode == 130 and said.endswith("localcoder: Interrupted.\n") and "Traceback" not in said
 
 
-def test_what_is_asked_of_a_model_that_was_unloaded_does_not_load_it():
+def test_what_is_asked_of_a_model_that_was_unloaded_does_not_load_it() -> None:
     process, url = start("--idle-minutes", "0.005")
     try:
         psutil.wait_procs(psutil.Process(process.pid).children(), 10)

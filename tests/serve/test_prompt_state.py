@@ -6,14 +6,16 @@ The model of it is as simple as can be: the texts of the files, and what was sen
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from localcoder.completion.complete import Completion, Options, complete
+from localcoder.completion.complete import Completion, Options, TextDelta, Update, complete
 from localcoder.completion.document import Document, Snippet
+from localcoder.completion.layout import LayoutName
 from localcoder.completion.prompt_session import PromptSession
 from localcoder.completion.scheduler import Scheduler
 from tests.completion.word_engine import Prompt, WordEngine, count_tokens, read_prompt
@@ -49,7 +51,7 @@ class Prompts(RuleBasedStateMachine):
         lengths=st.lists(st.integers(0, 160), min_size=4, max_size=4),
         heads=st.lists(st.sampled_from(["", LICENCE, "#!/bin/sh {i}\n" + LICENCE]), min_size=4, max_size=4),
     )
-    def open_files(self, clients, lengths, heads):
+    def open_files(self, clients: list[str], lengths: list[int], heads: list[str]) -> None:
         self.loop = asyncio.new_event_loop()
         self.engine = WordEngine()
         self.scheduler = Scheduler(self.engine)
@@ -62,7 +64,7 @@ class Prompts(RuleBasedStateMachine):
         ]
         self.file = self.files[0]
 
-    def teardown(self):
+    def teardown(self) -> None:
         if hasattr(self, "loop"):
             self.loop.close()
 
@@ -89,36 +91,36 @@ class Prompts(RuleBasedStateMachine):
         self.change(self.file.text[:start] + text + self.file.text[end:], start + len(text))
 
     @rule(i=st.integers(0, 3))
-    def switch(self, i):
+    def switch(self, i: int) -> None:
         self.file = self.files[i % len(self.files)]
 
     @rule(where=st.floats(0, 1))
-    def jump(self, where):
+    def jump(self, where: float) -> None:
         self.file.cursor = round(where * len(self.file.text))
 
     @rule(lines=st.integers(-12, 12))
-    def move(self, lines):
+    def move(self, lines: int) -> None:
         starts = [0, *(i + 1 for i, c in enumerate(self.file.text) if c == "\n")]
         number = self.file.text.count("\n", 0, self.file.cursor) + lines
         self.file.cursor = starts[min(max(number, 0), len(starts) - 1)]
 
     @rule(text=st.sampled_from(["x", " ", "\n", "name", "(", "    ", "}", "\n\n", "None\n", "a\nb\nc\n", "é🙂"]))
-    def type(self, text):
+    def type(self, text: str) -> None:
         self.replace(self.file.cursor, self.file.cursor, text)
 
     @rule(count=st.integers(1, 15), ask=st.booleans())
-    def type_lines(self, count, ask):
+    def type_lines(self, count: int, ask: bool) -> None:
         for _ in range(count):
             self.replace(self.file.cursor, self.file.cursor, self.lines("typed", 1))
             if ask:
                 self.ask()
 
     @rule(count=st.integers(1, 60))
-    def erase(self, count):
+    def erase(self, count: int) -> None:
         self.replace(max(0, self.file.cursor - count), self.file.cursor, "")
 
     @rule(where=st.floats(0, 1), count=st.integers(1, 2000), comes_back=st.booleans())
-    def delete_somewhere(self, where, count, comes_back):
+    def delete_somewhere(self, where: float, count: int, comes_back: bool) -> None:
         start, cursor = round(where * len(self.file.text)), self.file.cursor
         end = min(len(self.file.text), start + count)
         self.replace(start, end, "")
@@ -126,7 +128,7 @@ class Prompts(RuleBasedStateMachine):
             self.file.cursor = start if start <= cursor < end else cursor - (end - start) * (cursor >= end)
 
     @rule(count=st.integers(1, 8))
-    def delete_the_first_lines(self, count):
+    def delete_the_first_lines(self, count: int) -> None:
         cut = len("".join(self.file.text.splitlines(True)[:count]))
         cursor = max(0, self.file.cursor - cut)
         if len(self.file.sent().prefix) < self.file.cursor:
@@ -137,53 +139,53 @@ class Prompts(RuleBasedStateMachine):
             self.change(self.file.text[cut:], cursor)
 
     @rule(count=st.integers(1, 120))
-    def paste(self, count):
+    def paste(self, count: int) -> None:
         self.replace(self.file.cursor, self.file.cursor, self.lines("pasted", count))
 
     @rule(i=st.integers(0, 3))
-    def paste_another_file(self, i):
+    def paste_another_file(self, i: int) -> None:
         if len(self.file.text) < 20_000:
             self.replace(self.file.cursor, self.file.cursor, self.files[i % len(self.files)].text)
 
     @precondition(lambda self: self.file.undo)
     @rule()
-    def undo(self):
+    def undo(self) -> None:
         self.file.text, self.file.cursor = self.file.undo.pop()
         if self.file.client == "lines":
             self.ask()
 
     @rule()
-    def clear(self):
+    def clear(self) -> None:
         self.change("", 0)
 
     @rule(count=st.integers(0, 3), length=st.integers(0, 30))
-    def send_other_pieces(self, count, length):
+    def send_other_pieces(self, count: int, length: int) -> None:
         self.extra = tuple(Snippet(f"other{i}.py", self.lines("other", length)) for i in range(count))
 
     @rule()
-    def send_one_piece_less(self):
+    def send_one_piece_less(self) -> None:
         self.extra = self.extra[1:]
 
     @rule()
-    def ring_update(self):
+    def ring_update(self) -> None:
         document = Document("", 0, snippets=self.extra)
         self.loop.run_until_complete(self.scheduler.read_ahead(document, self.options))
         self.loop.run_until_complete(asyncio.sleep(0))
 
     @rule(tokens=st.sampled_from([60, 200, 600, 1500]))
-    def set_budget(self, tokens):
+    def set_budget(self, tokens: int) -> None:
         self.options = replace(self.options, max_prompt_tokens=tokens)
 
     @rule(seconds=st.sampled_from([None, 0.2, 1.0]), tokens_per_s=st.sampled_from([300.0, 1e6]))
-    def set_patience(self, seconds, tokens_per_s):
+    def set_patience(self, seconds: float | None, tokens_per_s: float) -> None:
         self.options, self.engine.tokens_per_s = replace(self.options, first_token_s=seconds), tokens_per_s
 
     @rule(layout=st.sampled_from(["spm", "psm", "anchored"]))
-    def set_layout(self, layout):
+    def set_layout(self, layout: LayoutName) -> None:
         self.options = replace(self.options, layout=layout)
 
     @rule()
-    def ask(self):
+    def ask(self) -> None:
         document = replace(self.file.sent(), snippets=self.extra)
         prompt = self.prompt_of(document, self.engine, None if self.file.client != "app" else self.file.session)
         before, after = self.file.text[: self.file.cursor], self.file.text[self.file.cursor :]
@@ -201,16 +203,18 @@ class Prompts(RuleBasedStateMachine):
 
     def prompt_of(self, document: Document, engine: WordEngine, session: PromptSession | None) -> Prompt:
         async def last() -> Completion:
+            updates: AsyncGenerator[Update, None] | AsyncGenerator[TextDelta | Completion, None]
             if session is None:
                 updates = self.scheduler.run(document, self.options)
             else:
                 updates = complete(document, engine, self.options, session)
-            found = [update async for update in updates]
+            *_, completion = [update async for update in updates]
             await asyncio.sleep(0)
-            return found[-1]
+            assert isinstance(completion, Completion)
+            return completion
 
         return read_prompt(self.loop.run_until_complete(last()).prompt)
 
 
-def test_any_history_of_edits_files_and_clients():
+def test_any_history_of_edits_files_and_clients() -> None:
     run_state_machine_as_test(Prompts, settings=settings(deadline=None, max_examples=60, stateful_step_count=40))

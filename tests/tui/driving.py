@@ -7,16 +7,16 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from localcoder.engine.api import Engine
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.edit import EditScreen
 from localcoder.tui.start import Opened
-from tests.tui.fake_engine import FakeEngine
 
 _WAIT_S = 20.0
 
 
-def make_app(engine: FakeEngine, text: str = "", path: Path | None = None) -> LocalcoderApp:
+def make_app(engine: Engine, text: str = "", path: Path | None = None) -> LocalcoderApp:
     return LocalcoderApp(lambda model: engine, [Opened(TextFile(text), path)])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pexpect  # type: ignore[import-untyped]
+import pexpect
 import pyte
 
 _ROOT = Path(__file__).resolve().parent.parent.parent

@@ -5,6 +5,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from textual.widgets import Input
 
 from localcoder import settings
 from localcoder.assembly import make_engine
@@ -44,7 +45,7 @@ async def test_an_adapter_goes_on_and_off(adapter: Path) -> None:
         without = ghost_text(app)
         await pilot.press("alt+l")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = str(adapter)  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = str(adapter)
         await pilot.press("enter")
         await until(pilot, lambda: "+ mine.gguf" in screen_text(app) and app.engines.info)
         await pilot.press("f5")
@@ -65,7 +66,7 @@ async def test_a_file_that_is_no_adapter_is_a_notice(tmp_path: Path) -> None:
         await until(pilot, lambda: app.engines.info)
         await pilot.press("alt+l")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = wrong  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = wrong
         await pilot.press("enter")
         await until(pilot, lambda: "none.gguf" in screen_text(app) and not app.engines.info)
         await pilot.press("alt+l")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
@@ -36,9 +37,13 @@ async def test_files_are_opened_beside_each_other_and_closed(two_files: tuple[Pa
         for path in two_files:
             await pilot.press("ctrl+o")
             await until(pilot, lambda: isinstance(app.screen, AskLine))
-            app.screen.query_one("Input").value = str(path)  # type: ignore[attr-defined]
+            app.screen.query_one(Input).value = str(path)
             await pilot.press("enter")
-            await until(pilot, lambda path=path: screen.buffers.front.path == path)  # type: ignore[misc]
+
+            def is_in_front(path: Path = path) -> bool:
+                return screen.buffers.front.path == path
+
+            await until(pilot, is_in_front)
         assert [buffer.path for buffer in screen.buffers] == [one, two]
         await pilot.press("alt+n")
         assert screen.buffers.front.path == one

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.events import Key, Paste
+from textual.widgets import Input
 
 from localcoder.errors import LocalcoderError
 from localcoder.settings import Settings
@@ -140,7 +141,7 @@ async def test_an_unnamed_buffer_asks_where_to(tmp_path: Path) -> None:
     async with app.run_test(notifications=True) as pilot:
         await pilot.press("x", "ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = str(path)  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
         await until(pilot, path.exists)
         assert path.read_text() == "xtext"
@@ -230,7 +231,8 @@ async def test_what_is_pasted_is_read_before_anyone_asks() -> None:
         await pilot.press("f6")
         await until(pilot, lambda: engine.warmed)
         read_before = len(engine.warmed)
-        app.screen.focused.post_message(Paste("def f():\n"))  # type: ignore[union-attr]
+        assert app.screen.focused
+        app.screen.focused.post_message(Paste("def f():\n"))
         await until(pilot, lambda: len(engine.warmed) > read_before)
         assert len(engine.warmed[-1]) >= len("def f():\n")
 

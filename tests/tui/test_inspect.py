@@ -12,7 +12,7 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
 from localcoder.tui.start import Opened
 from localcoder.tui.text.prompt_view import confidence, coverage, doubt_spans, shown
-from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
+from tests.tui.driving import edit_screen, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
 
 
@@ -68,9 +68,14 @@ async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path)
 
 async def test_unsure_parts_are_shaded() -> None:
     app = make_app(FakeEngine(["answer"], logprob=-3.0), "\n")
+
+    def is_shaded() -> bool:
+        ghost = edit_screen(app).editor.ghost
+        return ghost is not None and ghost.text == "answer" and bool(ghost.spans)
+
     async with app.run_test() as pilot:
         await pilot.press("alt+s", "f5")
-        await until(pilot, lambda: ghost_text(app) == "answer" and edit_screen(app).editor.ghost.spans)  # type: ignore[union-attr]
+        await until(pilot, is_shaded)
         await pilot.press("a", "n")
         ghost = edit_screen(app).editor.ghost
         assert ghost is not None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from localcoder.engine.local import LocalEngine
 from localcoder.models import licence, store
@@ -47,7 +48,7 @@ async def test_a_file_is_added_used_and_forgotten(elsewhere: Path) -> None:
         await until(pilot, lambda: app.engines.info)
         await pilot.press("f2", "a")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = str(elsewhere)  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = str(elsewhere)
         await pilot.press("enter")
         await until(pilot, lambda: "other-Q8_0" in screen_text(app) and isinstance(app.screen, ModelsScreen))
         await pilot.press("enter")
@@ -66,7 +67,7 @@ async def test_a_checkpoint_is_converted_from_here(shared: Path) -> None:
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.press("f2", "c")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = str(shared / "nano")  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = str(shared / "nano")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         await pilot.press("enter")
@@ -79,7 +80,7 @@ async def test_what_is_no_checkpoint_is_a_notice(tmp_path: Path) -> None:
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await pilot.press("f2", "c")
         await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one("Input").value = str(tmp_path)  # type: ignore[attr-defined]
+        app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         await pilot.press("enter")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -22,7 +21,7 @@ _GHOST = 'root / "shelf.json")\n    if not path.exists():\n        return Shelf(
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark"])
-def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_compare: Callable[..., Any]) -> None:
+def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_compare: Callable[..., bool]) -> None:
     sample = TextFile((paths.assets_dir() / "samples" / "shelf.py").read_text(encoding="utf-8"))
     chosen = Settings(theme=theme, mode="free", automatic=False)
     opened = [Opened(sample, Path("shelf.py"), None, 39, 16)]
@@ -38,7 +37,7 @@ def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_comp
 
 
 @pytest.mark.parametrize("key", ["f1", "f2", "f10"])
-def test_a_screen_over_it(key: str, snap_compare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_screen_over_it(key: str, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 16_000_000_000)
     monkeypatch.setattr("localcoder.tui.screens.settings.settings_file", lambda: Path("settings.toml"))
     app = LocalcoderApp(lambda model: FakeEngine(), chosen=Settings(automatic=False))

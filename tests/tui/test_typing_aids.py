@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from localcoder.code.languages import by_name
+from localcoder.code.languages import Language, by_name
 from localcoder.tui.text.typing_aids import Typed, character, indent_unit, is_empty_pair, new_line, toggle_comment
 
 PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json"))
@@ -23,8 +23,8 @@ PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json
         ("label:", "", C, Typed("\n")),
     ],
 )
-def test_enter(before: str, after: str, language: object, typed: Typed) -> None:
-    assert new_line(before, after, "    ", language) == typed  # type: ignore[arg-type]
+def test_enter(before: str, after: str, language: Language, typed: Typed) -> None:
+    assert new_line(before, after, "    ", language) == typed
 
 
 @pytest.mark.parametrize(
