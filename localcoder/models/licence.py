@@ -40,8 +40,8 @@ def is_accepted(licence: str = OPENRAIL) -> bool:
 
 def accept(licence: str = OPENRAIL) -> None:
     """Remember that the user agreed. Raises LocalcoderError."""
-    from converters.errors import ConvertError
     from converters.output import write_whole
+    from localcoder.models.converter_errors import as_user_error
 
     file = paths.state_dir() / _FILE
     try:
@@ -51,8 +51,7 @@ def accept(licence: str = OPENRAIL) -> None:
         except (OSError, ValueError, TypeError):
             agreed = {}
         agreed[licence] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        write_whole(file, json.dumps(agreed, indent=1).encode())
-    except ConvertError as error:
-        raise LocalcoderError(error.what, "Your answer cannot be remembered.") from None
+        with as_user_error(todo="Your answer cannot be remembered."):
+            write_whole(file, json.dumps(agreed, indent=1).encode())
     except OSError as error:
         raise LocalcoderError(f"{file} cannot be written: {error.strerror}.", "Check its permissions.") from None

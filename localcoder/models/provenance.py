@@ -83,13 +83,13 @@ def sidecar_digest(path: Path) -> str:
 
 def put(folder: Path, name: str, record: Record | None) -> None:
     """Write a file's record and checksum, or, for None, forget them. Raises LocalcoderError."""
-    from converters.errors import ConvertError
     from converters.output import write_whole
+    from localcoder.models.converter_errors import as_user_error
 
     sidecar = folder / f"{name}.sha256"
     with hold(folder, _INDEX, wait_s=_WAIT_S):
         records = read(folder)
-        try:
+        with as_user_error(todo="Check the models directory."):
             if record is None:
                 records.pop(name, None)
                 with contextlib.suppress(OSError):
@@ -100,8 +100,6 @@ def put(folder: Path, name: str, record: Record | None) -> None:
                     write_whole(sidecar, f"{record.sha256}  {name}\n".encode())
             listed = {key: dataclasses.asdict(records[key]) for key in sorted(records)}
             write_whole(folder / _INDEX, json.dumps({"version": _VERSION, "models": listed}, indent=1).encode())
-        except ConvertError as error:
-            raise LocalcoderError(error.what, "Check the models directory.", exit_code=error.exit_code) from None
 
 
 @contextlib.contextmanager

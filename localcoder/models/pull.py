@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.errors import ConvertError
 from converters.output import sync_directory, write_whole
 from converters.progress import Progress
 from converters.remote import RemoteFile, RemoteRepository, digest_of, download
@@ -21,6 +20,7 @@ from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import provenance
 from localcoder.models.catalog import Entry
+from localcoder.models.converter_errors import as_user_error
 from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision, Stopped
 from localcoder.models.licence import OPENRAIL, is_starcoder
 from localcoder.models.references import Source, choose_file, source_of
@@ -183,13 +183,11 @@ def _check_space(folder: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def _readable_disk_errors(target: Path) -> Iterator[None]:
+    todo = "What was fetched is kept; pulling again goes on from there."
     try:
-        yield
-    except ConvertError as error:
-        raise LocalcoderError(error.what, "What was fetched is kept; pulling again goes on from there.") from None
+        with as_user_error(todo=todo):
+            yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "the disk is full" if full else str(error.strerror or error)
-        raise LocalcoderError(
-            f"{target}: {what}.", "What was fetched is kept; pulling again goes on from there."
-        ) from None
+        raise LocalcoderError(f"{target}: {what}.", todo) from None

@@ -53,14 +53,14 @@ class ModelJob:
     def _convert(self, checkpoint: Path, type_name: str) -> Path | None:
         from converters.checkpoint import open_checkpoint
         from converters.convert import run
-        from converters.errors import ConvertError
         from converters.model import read_model
         from converters.plan import refuse_overwriting
         from converters.request import ConversionRequest, check, prepare
         from converters.rows import LocalShards
+        from localcoder.models.converter_errors import as_user_error
 
         models_dir().mkdir(parents=True, exist_ok=True)
-        try:
+        with as_user_error():
             request = ConversionRequest(out=models_dir(), types=(type_name,))
             check(request)
             found = open_checkpoint(checkpoint)
@@ -83,8 +83,6 @@ class ModelJob:
                 if self._stop.is_set():
                     work.close()
                     return None
-        except ConvertError as error:
-            raise LocalcoderError(error.what, error.todo, exit_code=error.exit_code) from None
 
     def _run(self, title: str, work: Callable[[], Path | None]) -> None:
         self._stop.clear()
