@@ -8,8 +8,7 @@ import json
 import os
 import re
 import shutil
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +18,10 @@ from converters.remote import RemoteFile, RemoteRepository, digest_of, download
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import provenance
-from localcoder.models.catalog import Entry
 from localcoder.models.converter_errors import as_user_error
-from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision, Stopped
+from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision
 from localcoder.models.licence import OPENRAIL, is_starcoder
-from localcoder.models.references import Source, choose_file, source_of
+from localcoder.models.references import Source, choose_file
 
 _SPARE_BYTES = 1 << 20
 """For the checksum, the index, and what the file system needs beside the data."""
@@ -38,24 +36,6 @@ class PartState:
     file: str
     size_bytes: int
     sha256: str
-
-
-def pull(entry: Entry, report: Callable[[Progress], None], stop: threading.Event) -> Path | None:
-    """Fetch a model of the catalogue; returns the file, or None when `stop` was set in the middle.
-
-    For faces that do not iterate themselves: see `fetch`.
-    """
-    work = fetch(source_of(entry))
-    with contextlib.closing(work):
-        while not stop.is_set():
-            try:
-                report(next(work))
-            except StopIteration as end:
-                path: Path = end.value
-                return path
-            except Stopped:
-                return None
-    return None
 
 
 def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progress, None, Path]:
