@@ -10,9 +10,9 @@ from localcoder.errors import LocalcoderError
 
 
 @contextlib.contextmanager
-def as_user_error(*, todo: str = "") -> Iterator[None]:
-    """Raise what converters raise as a LocalcoderError; with `todo`, that instead of what they say to do."""
+def as_user_error() -> Iterator[None]:
+    """Raise what converters raise as a LocalcoderError that says the same."""
     try:
         yield
     except ConvertError as error:
-        raise LocalcoderError(error.what, todo or error.todo, exit_code=error.exit_code) from None
+        raise LocalcoderError(error.what, error.todo, exit_code=error.exit_code) from None

@@ -7,6 +7,7 @@ import time
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
 
 OPENRAIL = "bigcode-openrail-m"
 ADDRESS = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"
@@ -40,9 +41,6 @@ def is_accepted(licence: str = OPENRAIL) -> bool:
 
 def accept(licence: str = OPENRAIL) -> None:
     """Remember that the user agreed. Raises LocalcoderError."""
-    from converters.output import write_whole
-    from localcoder.models.converter_errors import as_user_error
-
     file = paths.state_dir() / _FILE
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +49,8 @@ def accept(licence: str = OPENRAIL) -> None:
         except (OSError, ValueError, TypeError):
             agreed = {}
         agreed[licence] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with as_user_error(todo="Your answer cannot be remembered."):
-            write_whole(file, json.dumps(agreed, indent=1).encode())
+        write_file(file, json.dumps(agreed, indent=1))
     except OSError as error:
-        raise LocalcoderError(f"{file} cannot be written: {error.strerror}.", "Check its permissions.") from None
+        raise LocalcoderError(
+            f"{file} cannot be written: {reason(error)}.", "Your answer cannot be remembered."
+        ) from None

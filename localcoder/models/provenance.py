@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -83,23 +84,26 @@ def sidecar_digest(path: Path) -> str:
 
 def put(folder: Path, name: str, record: Record | None) -> None:
     """Write a file's record and checksum, or, for None, forget them. Raises LocalcoderError."""
-    from converters.output import write_whole
-    from localcoder.models.converter_errors import as_user_error
-
     sidecar = folder / f"{name}.sha256"
     with hold(folder, _INDEX, wait_s=_WAIT_S):
         records = read(folder)
-        with as_user_error(todo="Check the models directory."):
-            if record is None:
-                records.pop(name, None)
-                with contextlib.suppress(OSError):
-                    sidecar.unlink(missing_ok=True)
-            else:
-                records[name] = record
-                if record.sha256 and sidecar_digest(folder / name) != record.sha256:
-                    write_whole(sidecar, f"{record.sha256}  {name}\n".encode())
-            listed = {key: dataclasses.asdict(records[key]) for key in sorted(records)}
-            write_whole(folder / _INDEX, json.dumps({"version": _VERSION, "models": listed}, indent=1).encode())
+        if record is None:
+            records.pop(name, None)
+            with contextlib.suppress(OSError):
+                sidecar.unlink(missing_ok=True)
+        else:
+            records[name] = record
+            if record.sha256 and sidecar_digest(folder / name) != record.sha256:
+                _write(sidecar, f"{record.sha256}  {name}\n")
+        listed = {key: dataclasses.asdict(records[key]) for key in sorted(records)}
+        _write(folder / _INDEX, json.dumps({"version": _VERSION, "models": listed}, indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_file(path, text)
+    except OSError as error:
+        raise LocalcoderError(f"{path}: {reason(error)}.", "Check the models directory.") from None
 
 
 @contextlib.contextmanager

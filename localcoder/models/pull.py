@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.output import sync_directory, write_whole
 from converters.progress import Progress
 from converters.remote import RemoteFile, RemoteRepository, digest_of, download
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import publish, reason, write_file
 from localcoder.models import provenance
-from localcoder.models.converter_errors import as_user_error
 from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision
 from localcoder.models.licence import OPENRAIL, is_starcoder
 from localcoder.models.references import Source, choose_file
@@ -63,7 +60,7 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
             done = 0
         _check_space(target.parent, file.size_bytes - done)
         state = PartState(repository.name, repository.commit, file.name, file.size_bytes, file.sha256)
-        write_whole(_state_file(part), json.dumps(state.__dict__).encode())
+        write_file(_state_file(part), json.dumps(state.__dict__))
         yield from download(hub, repository, file, part)
         digest = yield from digest_of(part)
         if digest != (file.sha256 or source.sha256 or digest):
@@ -73,7 +70,8 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
         record = provenance.Record(repository.name, repository.commit, file.name, digest, licence)
         # Before the file has its name: what is there under it was checked, whenever this process is killed.
         provenance.put(target.parent, target.name, record)
-        _finish(part, target)
+        publish(part, target)
+        _state_file(part).unlink(missing_ok=True)
     return target
 
 
@@ -142,17 +140,6 @@ def _discard(part: Path) -> None:
     _state_file(part).unlink(missing_ok=True)
 
 
-def _finish(part: Path, target: Path) -> None:
-    fd = os.open(part, os.O_RDWR)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    part.replace(target)
-    sync_directory(target.parent)
-    _state_file(part).unlink(missing_ok=True)
-
-
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _SPARE_BYTES > free:
@@ -163,11 +150,9 @@ def _check_space(folder: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def _readable_disk_errors(target: Path) -> Iterator[None]:
-    todo = "What was fetched is kept; pulling again goes on from there."
     try:
-        with as_user_error(todo=todo):
-            yield
+        yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else str(error.strerror or error)
-        raise LocalcoderError(f"{target}: {what}.", todo) from None
+        raise LocalcoderError(
+            f"{target}: {reason(error)}.", "What was fetched is kept; pulling again goes on from there."
+        ) from None
