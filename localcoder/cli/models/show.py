@@ -1,9 +1,8 @@
-"""`localcoder models list` and `show`: the models that are here, those that are available, and what is known of one."""
+"""`localcoder models show`: what is known of a model."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,9 @@ import click
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Every type of every model, and the checkpoints to convert from.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def command(every: bool, as_json: bool) -> None:
-    """List the models that are here and those that are available, and whether they fit this machine."""
-    print_list(every=every, as_json=as_json)
-
-
-def print_list(*, every: bool, as_json: bool) -> None:
-    """Print the list; `every`: with the whole catalogue."""
-    from localcoder.models.listing import listing
-    from localcoder.models.memory_fit import gigabytes
-
-    lines = listing(every=every)
-    if as_json:
-        click.echo(json.dumps([asdict(line) for line in lines], indent=1))
-        return
-    width = max(len(line.name) for line in lines)
-    for line in lines:
-        where = f"{line.where}, {line.alias}" if line.alias else line.where
-        click.echo(f"{line.name:<{width}}  {line.type:<7} {gigabytes(line.size_bytes):>8}  {line.fits:<12}  {where}")
-
-
-@click.command()
 @click.argument("model", metavar="MODEL")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show_command(model: str, as_json: bool) -> None:
+def command(model: str, as_json: bool) -> None:
     """Show what is known of MODEL: where it is and came from, its checksum and licence, and what its header says."""
     facts = _facts(model)
     if as_json:
