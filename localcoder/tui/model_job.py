@@ -7,16 +7,13 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import Entry
 from localcoder.models.memory_fit import gigabytes
 from localcoder.paths import models_dir
+from localcoder.progress import Progress
 from localcoder.tui.status import bar
-
-if TYPE_CHECKING:
-    from converters.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class ModelJob:
             self.state = JobState(title, "stopped")
 
     def _show(self, progress: Progress) -> None:
-        done, total, rate = progress.done_bytes, progress.total_bytes, progress.bytes_per_s
+        done, total, rate = progress.done, progress.total, progress.rate
         fraction = done / total if total else 0.0
         left = (total - done) / rate if rate > 0 else 0.0
         minutes, seconds = divmod(int(left), 60)

@@ -9,8 +9,8 @@ import pytest
 
 from localcoder.errors import LocalcoderError
 from localcoder.models.conversion import Conversion, convert, convert_checkpoint, is_repository, plan
+from localcoder.progress import finish
 from tests.converters.checkpoints import write_checkpoint
-from tests.converters.driving import finish
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_what_is_planned_is_what_is_written(mini: Path, tmp_path: Path) -> None:
 
 def test_closed_in_the_middle_it_leaves_no_file(mini: Path, tmp_path: Path) -> None:
     work = convert(Conversion(str(mini), tmp_path / "out", ("Q8_0",)))
-    assert next(work).total_bytes > 0
+    assert next(work).total > 0
     work.close()
     assert names(tmp_path / "out") == []
 

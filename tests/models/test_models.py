@@ -15,8 +15,9 @@ from localcoder.errors import LocalcoderError
 from localcoder.models import store
 from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
 from localcoder.models.memory_fit import available_bytes, fit
-from localcoder.models.pull import PartState, Progress, fetch
+from localcoder.models.pull import PartState, fetch
 from localcoder.models.references import source_of
+from localcoder.progress import Progress, finish
 
 
 @pytest.fixture(autouse=True)
@@ -147,20 +148,14 @@ ENTRY = Entry("test:1", "owner/repo", "test-Q8_0.gguf", "Q8_0", 1, SIZES[0])
 
 
 def pull(report: Callable[[Progress], None] = lambda progress: None) -> Path:
-    work = fetch(source_of(ENTRY))
-    while True:
-        try:
-            report(next(work))
-        except StopIteration as end:
-            path: Path = end.value
-            return path
+    return finish(fetch(source_of(ENTRY)), report)
 
 
 def test_a_pull_arrives_whole_and_tells_how_far_it_is(hub: Hub) -> None:
     seen: list[Progress] = []
     path = pull(seen.append)
     assert path.read_bytes() == hub.data
-    assert seen[-1].done_bytes == seen[-1].total_bytes == len(hub.data)
+    assert seen[-1].done == seen[-1].total == len(hub.data)
     assert {progress.stage for progress in seen} == {"download", "check"}
     assert not list(path.parent.glob("*.part"))
 
