@@ -26,7 +26,7 @@ from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.files import partial_of, replacing
 from localcoder.models import provenance
-from localcoder.models.licence import OPENRAIL, TERMS, is_starcoder
+from localcoder.models.licence import OPENRAIL, TERMS, licence_of
 from localcoder.models.store import Installed
 
 _MANIFEST, _LICENCE, _SUMS = "bundle.json", "LICENCE.txt", "SHA256SUMS"
@@ -62,7 +62,7 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
         raise LocalcoderError(f"{target} is the model itself.", "Give another file.", exit_code=2)
     record = provenance.of(model.path)
     if model.path.parent != paths.models_dir():
-        licence = "apache-2.0" if model.is_bundled else OPENRAIL if is_starcoder(model.path.name) else ""
+        licence = "apache-2.0" if model.is_bundled else licence_of(model.path.name)
         record = provenance.Record(sha256=provenance.sidecar_digest(model.path), licence=licence)
     try:
         size = model.path.stat().st_size

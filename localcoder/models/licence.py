@@ -26,9 +26,10 @@ In short, and not instead of it:
 _FILE = "licences.json"
 
 
-def is_starcoder(name: str) -> bool:
-    """Whether a repository's or file's name speaks of a StarCoder model, whose licence goes with every copy."""
-    return "starcoder" in name.lower() or name.lower().startswith("bigcode/")
+def licence_of(*names: str) -> str:
+    """The licence that a repository's or a file's name tells of, as it goes with every copy; empty when none does."""
+    lowered = [name.lower() for name in names]
+    return OPENRAIL if any("starcoder" in name or name.startswith("bigcode/") for name in lowered) else ""
 
 
 def is_accepted(licence: str = OPENRAIL) -> bool:

@@ -58,14 +58,14 @@ def of(path: Path) -> Record:
 def rebuild(folder: Path) -> dict[str, Record]:
     """Records from the files alone: their checksums, and what the catalogue says of a file of that checksum."""
     from localcoder.models.catalog import ALL_ENTRIES
-    from localcoder.models.licence import OPENRAIL, is_starcoder
+    from localcoder.models.licence import OPENRAIL, licence_of
 
     known = {entry.sha256: entry for entry in ALL_ENTRIES if entry.sha256}
     found = {}
     for path in models_in(folder):
         digest = sidecar_digest(path)
         entry = known.get(digest)
-        licence = OPENRAIL if is_starcoder(path.name) else ""
+        licence = licence_of(path.name)
         if entry:
             found[path.name] = Record(entry.repository, "", entry.file, digest, OPENRAIL)
         elif digest or licence:

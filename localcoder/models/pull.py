@@ -17,7 +17,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.files import publish, reason, write_file
 from localcoder.models import provenance
 from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision
-from localcoder.models.licence import OPENRAIL, is_starcoder
+from localcoder.models.licence import licence_of
 from localcoder.models.references import Source, choose_file
 
 _SPARE_BYTES = 1 << 20
@@ -66,7 +66,7 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
         if digest != (file.sha256 or source.sha256 or digest):
             _discard(part)
             raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")
-        licence = OPENRAIL if is_starcoder(repository.name) or is_starcoder(file.name) else ""
+        licence = licence_of(repository.name, file.name)
         record = provenance.Record(repository.name, repository.commit, file.name, digest, licence)
         # Before the file has its name: what is there under it was checked, whenever this process is killed.
         provenance.put(target.parent, target.name, record)

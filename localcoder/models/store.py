@@ -136,7 +136,7 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
     import time
 
     from converters.progress import Progress
-    from localcoder.models.licence import OPENRAIL, is_starcoder
+    from localcoder.models.licence import licence_of
 
     path = path.expanduser().absolute()
     _require_gguf(path)
@@ -157,8 +157,8 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
         except OSError as error:
             todo = "Make room, or add it without --copy."
             raise LocalcoderError(f"{path} cannot be copied: {error.strerror}.", todo) from None
-        licence = OPENRAIL if is_starcoder(path.name) else ""
-        provenance.put(target.parent, target.name, provenance.Record(sha256=digest.hexdigest(), licence=licence))
+        record = provenance.Record(sha256=digest.hexdigest(), licence=licence_of(path.name))
+        provenance.put(target.parent, target.name, record)
     return Installed(target.stem, target, total)
 
 

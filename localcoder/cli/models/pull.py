@@ -20,12 +20,12 @@ def command(model: str, save_as: str, revision: str, accept_licence: bool, as_js
 
     An interrupted pull goes on at the byte when it is run again.
     """
-    from localcoder.models.licence import is_starcoder
+    from localcoder.models.licence import licence_of
     from localcoder.models.pull import fetch
     from localcoder.models.references import to_pull
 
     source = to_pull(model, revision=revision, save_as=save_as)
-    if is_starcoder(source.repository) or is_starcoder(source.file):
+    if licence_of(source.repository, source.file):
         agree(accept_licence)
     else:
         page = f"https://huggingface.co/{source.repository}"
