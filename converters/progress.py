@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """Stages are "download", "examine", "measure", "convert", "check", "inspect", "repair".
+    """`done` of `total` in `unit`s; `rate` of them a second since the stage began, 0 where it would say nothing.
 
-    `bytes_per_s` counts since the stage began, and is 0 where a rate would say nothing.
+    Stages are "download", "examine", "measure", "convert", "check", "inspect", "repair".
     """
 
     stage: str
-    done_bytes: int
-    total_bytes: int
-    bytes_per_s: float
+    done: int
+    total: int
+    rate: float
+    unit: str = "bytes"

@@ -202,7 +202,6 @@ def _clipboard() -> Check:
 
 
 def _models() -> Iterator[Check]:
-    from converters.inspection import inspect
     from localcoder.models import maintenance, store
     from localcoder.models.memory_fit import fit_file
     from localcoder.models.references import LocalModel
@@ -210,11 +209,7 @@ def _models() -> Iterator[Check]:
     for model in store.installed():
         again = f"localcoder models rm {model.name}, and get it again"
         try:
-            steps = inspect(model.path, data=False)
-            while True:
-                next(steps)
-        except StopIteration as end:
-            problems = end.value.problems
+            problems = maintenance.header_of(model.path).problems
         except Exception as error:
             yield Check("", "broken", f"{model.name}: {error}", again)
             continue

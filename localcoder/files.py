@@ -38,8 +38,8 @@ def replacing(path: Path, *, mode: int | None = None, beside: Path | None = None
     for what nobody else may read) is given; a new one gets `mode`, or what the umask leaves.
 
     The hidden file has a random name, so that two writers do not disturb each other. For large files give `beside`, a
-    name in the same folder that is the same in every run: what a killed run left is then removed by the next one and
-    does not fill the disk. Whoever gives it makes sure that only one process writes at a time.
+    name in the same folder that is the same in every run (`partial_of`): what a killed run left is then removed by the
+    next one and does not fill the disk. Whoever gives it makes sure that only one process writes at a time.
 
     Raises OSError: also for a directory, a device, and a link that leads to itself.
     """
@@ -71,6 +71,24 @@ def replacing(path: Path, *, mode: int | None = None, beside: Path | None = None
             hidden.unlink(missing_ok=True)
         raise
     sync_directory(target.parent)
+
+
+def partial_of(path: Path) -> Path:
+    """The hidden name beside a file, or beside what a link leads to, that is the same in every run."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.partial")
+
+
+def reason(error: OSError) -> str:
+    """Why a file cannot be written, as a user reads it, without a full stop."""
+    if is_full(error):
+        return "the disk is full"
+    return (error.strerror or str(error).partition("\n")[0] or type(error).__name__).rstrip(".")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there is no room left: on the disk, or in what this user may take of it."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None))
 
 
 def publish(part: Path, target: Path) -> None:

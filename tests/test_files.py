@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from localcoder.files import publish, replacing, write_file
+from localcoder.files import partial_of, publish, reason, replacing, write_file
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions, links and limits of POSIX")
 
@@ -221,3 +222,20 @@ def test_bytes_then_name_then_folder_reach_the_disk(tmp_path: Path, monkeypatch:
     assert steps == ["bytes", "name", "folder"] * 2
     assert (tmp_path / "b").read_bytes() == b"y"
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_the_hidden_name_is_beside_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real/a")
+    assert partial_of(tmp_path / "link") == tmp_path / "real" / ".a.partial"
+    with replacing(tmp_path / "link", beside=partial_of(tmp_path / "link")) as file:
+        assert names(tmp_path / "real") == [".a.partial"]
+        file.write(b"new")
+    assert (tmp_path / "real" / "a").read_bytes() == b"new"
+
+
+def test_reasons_are_words() -> None:
+    assert reason(OSError(errno.ENOSPC, "No space left on device")) == "the disk is full"
+    assert reason(PermissionError(errno.EACCES, "Permission denied")) == "Permission denied"
+    assert reason(OSError("Consistency check failed.\nSize is 3.")) == "Consistency check failed"
+    assert reason(OSError()) == "OSError"

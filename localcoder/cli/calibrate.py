@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from converters.errors import ConvertError
+from localcoder.cli.progress import watch_stream
 
 if TYPE_CHECKING:
     from localcoder.engine.api import Engine
@@ -70,39 +68,17 @@ def command(
     sources = find_sources(texts)
     engine = make_calibrator(model, threads)
     work = calibrate(engine, sources, forms=forms or FORMS, chunk_tokens=chunk_size or 0, max_chunks=chunks or 0)
-    found = asyncio.run(_watch(work, engine, quiet=quiet))
+    found = asyncio.run(_run(work, engine, quiet=quiet))
     names = sorted({str(path) for path in texts})
     write_whole(output, imatrix_bytes(found.sums, found.counts, names, found.chunks, found.chunk_tokens))
     tokens = max(found.counts.values())
     click.echo(f"{output}  {tokens:,} tokens of {len(sources)} files  {len(found.sums)} matrices")
 
 
-async def _watch(
+async def _run(
     work: AsyncGenerator[CalibrationProgress | Calibration, None], engine: Engine, *, quiet: bool
 ) -> Calibration:
-    """Run it to its end with a progress bar. Ctrl+C and SIGTERM end it and the engine."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from localcoder.evaluate.calibrate import CalibrationProgress
-
-    task = asyncio.current_task()
-    assert task is not None
-    if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    columns = (TextColumn("Calibrating"), BarColumn(), MofNCompleteColumn(), TextColumn("tokens"),
-               TextColumn("{task.fields[rate]:.0f}/s"), TimeRemainingColumn())  # fmt: skip
-    silent = quiet or not sys.stderr.isatty()
     try:
-        with Progress(*columns, console=Console(stderr=True), disable=silent) as shown:
-            bar = shown.add_task("", total=None, rate=0.0)
-            async with aclosing(work):
-                async for event in work:
-                    if not isinstance(event, CalibrationProgress):
-                        return event
-                    shown.update(bar, completed=event.done_tokens, total=event.total_tokens, rate=event.tokens_per_s)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        return await watch_stream(work, quiet=quiet)
     finally:
         await engine.close()
-    raise AssertionError("a calibration ends with what it found")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,7 @@ import click
 from localcoder.cli.progress import watch
 
 if TYPE_CHECKING:
-    from converters.checkpoint import Checkpoint
-    from converters.request import ConversionRequest, Prepared
-    from converters.rows import ShardSource
+    from converters.request import Prepared
 
 
 @click.command()
@@ -57,81 +54,29 @@ def command(
     The weights are read once, whatever the number of types. Each file appears when it is complete, with its sha256
     beside it.
     """
-    from converters.checkpoint import open_checkpoint
-    from converters.lora import convert_adapter, is_adapter, read_adapter
-    from converters.model import output_path
-    from converters.remote import RemoteShards, open_remote
-    from converters.request import ConversionRequest, check
-    from converters.rows import LocalShards
-    from converters.sizes import parse_size
-    from localcoder.models.hub import HuggingFaceHub
+    from localcoder.models.conversion import Conversion, convert, is_repository, plan
 
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run.")
-    request = ConversionRequest(
+    if (revision or keep) and not is_repository(checkpoint):
+        raise click.UsageError("--revision and --keep are for checkpoints on the hub.")
+    wanted = Conversion(
+        checkpoint=checkpoint,
         out=output,
         types=types,
-        fit_bytes=parse_size(fit) if fit else 0,
-        fit_label=(fit or "").strip(),
+        fit=fit or "",
         bpw=bpw or 0.0,
         imatrix=imatrix,
-        split_max_bytes=parse_size(split_max_size) if split_max_size else 0,
+        split_max_size=split_max_size or "",
+        revision=revision,
+        keep=keep,
         threads=threads or 0,
     )
-    if is_adapter(Path(checkpoint)):
-        adapter = read_adapter(Path(checkpoint))
-        out = output_path(output, adapter.name, "lora", alone=len(types) <= 1)
-        work = convert_adapter(adapter, out, types[0].upper() if types else "F32")
-        for written in watch(work, quiet=quiet):
-            click.echo(f"{written.path}  {written.size_bytes:,} bytes  {written.type}")
-        return
-    check(request)
-    if is_repository(checkpoint):
-        folder = output.parent if output.suffix.lower() == ".gguf" else output
-        name = checkpoint.rsplit("/", 1)[-1]
-        folder = folder / (name if keep else f".{name}.fetched")
-        hub = HuggingFaceHub()
-        found, repository = open_remote(hub, checkpoint, revision, folder)
-        # What chooses types by values reads the weights before the conversion does.
-        twice = bool(fit or bpw) or "auto" in [name.lower() for name in types]
-        remote = RemoteShards(hub, repository, list(found.shards), folder, keep=keep or twice)
-        _convert(found, remote, request, dry_run=dry_run, as_json=as_json, errors=False, quiet=quiet)
-        if not keep:
-            remote.remove()
-        return
-    if revision or keep:
-        raise click.UsageError("--revision and --keep are for checkpoints on the hub.")
-    found = open_checkpoint(Path(checkpoint))
-    local = LocalShards(found.directory)
-    _convert(found, local, request, dry_run=dry_run, as_json=as_json, errors=dry_run and not as_json, quiet=quiet)
-
-
-def is_repository(checkpoint: str) -> bool:
-    """Whether a name is one on the hub: OWNER/NAME, and no such path here."""
-    return bool(re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", checkpoint)) and not Path(checkpoint).exists()
-
-
-def _convert(
-    found: Checkpoint,
-    shards: ShardSource,
-    request: ConversionRequest,
-    *,
-    dry_run: bool,
-    as_json: bool,
-    errors: bool,
-    quiet: bool,
-) -> None:
-    from converters.convert import run
-    from converters.model import read_model
-    from converters.plan import refuse_overwriting
-    from converters.request import prepare
-
-    prepared = watch(prepare(request, read_model(found), shards, errors=errors), quiet=quiet)
     if dry_run:
+        prepared = watch(plan(wanted, errors=not as_json), quiet=quiet)
         click.echo(_as_json(prepared) if as_json else _as_table(prepared))
         return
-    refuse_overwriting(prepared.plan, [found.directory / shard for shard in found.shards])
-    for written in watch(run(prepared.plan, shards, request.threads), quiet=quiet):
+    for written in watch(convert(wanted), quiet=quiet):
         click.echo(f"{written.path}  {written.size_bytes:,} bytes  {written.type}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from localcoder.cli.facts import lines_of
 from localcoder.cli.progress import watch
 
 if TYPE_CHECKING:
@@ -45,14 +46,7 @@ def _as_json(found: Inspection) -> str:
 
 
 def _as_text(found: Inspection, tensors: bool) -> str:
-    lines = [str(found.path)]
-    for name, value in found.summary.items():
-        if isinstance(value, dict):
-            value = "  ".join(f"{key} {item}" for key, item in value.items() if item is not None)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            value = f"{value:,}"
-        if value not in (None, ""):
-            lines.append(f"  {name.replace('_', ' '):<16} {value}")
+    lines = [str(found.path), *(f"  {line}" for line in lines_of(found.summary))]
     if tensors and found.file:
         lines += [f"  {t.name:<28} {t.type:<8} {t.shape!s:<16} {t.size_bytes:>15,}" for t in found.file.tensors]
     if not found.problems:

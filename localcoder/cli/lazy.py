@@ -13,10 +13,7 @@ class LazyGroup(click.Group):
     """Lists its commands without importing them; the order is the table's."""
 
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
-        """`table`: name → module that holds a click command called `command`, and its line in `--help`.
-
-        A module may hold several: "module:attribute" names one of them.
-        """
+        """`table`: name → module that holds a click command called `command`, and its line in `--help`."""
         super().__init__(*args, **kwargs)
         self._table = table
 
@@ -26,8 +23,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._table:
             return None
-        module, _, attribute = self._table[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute or "command")
+        command: click.Command = importlib.import_module(self._table[cmd_name][0]).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,4 +1,4 @@
-"""Draws the progress events of long work on standard error."""
+"""Runs long work to its end, drawn on standard error where that is a terminal; Ctrl-C and SIGTERM stop it."""
 
 from __future__ import annotations
 
@@ -6,74 +6,53 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from converters.progress import Progress
+from localcoder.progress import Progress, finish
 
 Result = TypeVar("Result")
 
-_STAGES = {
-    "examine": "Looking for values that 16 bits cannot hold",
-    "measure": "Measuring errors",
-    "download": "Downloading",
-    "convert": "Converting",
-    "check": "sha256",
-    "inspect": "Checking rows",
-    "repair": "Copying",
-    "copy": "Copying",
-    "export": "Packing",
-    "import": "Unpacking",
-}
-
 
 def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_bar: bool = False) -> Result:
-    """Run long work to its end and return its result; one bar a stage, on a terminal only.
-
-    `one_bar`: a stage's bar takes the place of the last one's.
+    """Run long work and return its result; one bar a stage. `one_bar`: a stage's takes the place of the last one's.
 
     Ctrl-C and SIGTERM close the work, so that it can remove what is half-written.
     """
-    with _terminable(), contextlib.closing(work):
-        if quiet or not sys.stderr.isatty():
-            return _drain(work)
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TaskID,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-            tasks: dict[str, TaskID] = {}
-            while True:
-                try:
-                    event = next(work)
-                except StopIteration as end:
-                    result: Result = end.value
-                    return result
-                if event.stage not in tasks:
-                    for earlier in tasks.values() if one_bar else ():
-                        bar.update(earlier, visible=False)
-                    # What an earlier run had done already is no part of this one's speed.
-                    name = _STAGES.get(event.stage, event.stage)
-                    tasks[event.stage] = bar.add_task(name, total=event.total_bytes or None, completed=event.done_bytes)
-                bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes)
+    with _terminable(), _shown(quiet=quiet, one_bar=one_bar) as show:
+        return finish(work, show)
 
 
-def _drain(work: Generator[Progress, None, Result]) -> Result:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+async def watch_stream(work: AsyncGenerator[Progress | Result, None], *, quiet: bool = False) -> Result:
+    """As `watch`, for what is asynchronous: as that cannot return anything, its result is the last thing it yields."""
+    import asyncio
+
+    task = asyncio.current_task()
+    assert task is not None
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        with _shown(quiet=quiet) as show:
+            async with contextlib.aclosing(work):
+                async for event in work:
+                    if not isinstance(event, Progress):
+                        return event
+                    show(event)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    raise AssertionError("the work ends with its result")
+
+
+@contextlib.contextmanager
+def _shown(*, quiet: bool, one_bar: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """What draws an event: nothing, where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda event: None
+        return
+    from localcoder.cli.bars import Bars
+
+    with Bars(one_bar=one_bar) as bars:
+        yield bars.show
 
 
 @contextlib.contextmanager

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcoder.engine.kv_shift import common_prefix
+from localcoder.files import replacing
 
 _SUFFIX = ".kv"
 _PARTIAL = ".partial"
+"""What `localcoder.files` calls a file until it is whole."""
 _VERSION = 2
 _MAX_HEADER_BYTES = 4 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
@@ -100,20 +102,15 @@ class SnapshotStore:
         header = {"version": _VERSION, "key": self._key, "ids": list(ids), "first": first, "is_head": is_head}
         blob = json.dumps({**header, "size_bytes": len(data), "sha256": digest}).encode()
         name = hashlib.sha256(blob).hexdigest()[:32]
-        path, partial = self._directory / (name + _SUFFIX), self._directory / (name + _PARTIAL)
+        path = self._directory / (name + _SUFFIX)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_room(len(blob) + len(data) + 8)
             # The text of someone's code is in there.
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            with replacing(path, mode=0o600) as file:
                 file.write(struct.pack("<Q", len(blob)) + blob)
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except OSError:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
             return
         for each in self.all:
             if common_prefix(each.ids, ids) == len(each.ids) and not each.is_head:

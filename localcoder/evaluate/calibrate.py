@@ -21,12 +21,13 @@ DEFAULT_CHUNK_TOKENS = 512
 
 @dataclass(frozen=True)
 class CalibrationProgress:
-    """How far it is, in tokens; `eta_s` seconds are left."""
+    """How far it is: a `localcoder.progress.Progress`, in tokens."""
 
-    done_tokens: int
-    total_tokens: int
-    tokens_per_s: float
-    eta_s: float
+    done: int
+    total: int
+    rate: float
+    stage: str = "calibrate"
+    unit: str = "tokens"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ async def calibrate(
                 sums[event.name], counts[event.name] = np.frombuffer(event.sums, np.float64), event.rows
             else:
                 rate = event / max(time.monotonic() - start, 1e-9)
-                yield CalibrationProgress(event, total, rate, (total - event) / rate)
+                yield CalibrationProgress(event, total, rate)
     yield Calibration(sums, counts, len(chunks), size)
 
 

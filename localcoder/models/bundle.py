@@ -24,8 +24,9 @@ from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import partial_of, replacing
 from localcoder.models import provenance
-from localcoder.models.licence import OPENRAIL, TERMS, is_starcoder
+from localcoder.models.licence import OPENRAIL, TERMS, licence_of
 from localcoder.models.store import Installed
 
 _MANIFEST, _LICENCE, _SUMS = "bundle.json", "LICENCE.txt", "SHA256SUMS"
@@ -61,9 +62,8 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
         raise LocalcoderError(f"{target} is the model itself.", "Give another file.", exit_code=2)
     record = provenance.of(model.path)
     if model.path.parent != paths.models_dir():
-        licence = "apache-2.0" if model.is_bundled else OPENRAIL if is_starcoder(model.path.name) else ""
+        licence = "apache-2.0" if model.is_bundled else licence_of(model.path.name)
         record = provenance.Record(sha256=provenance.sidecar_digest(model.path), licence=licence)
-    beside = target.with_name(f".{target.name}.partial")
     try:
         size = model.path.stat().st_size
         digest = yield from digest_of(model.path)
@@ -71,7 +71,10 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
             raise LocalcoderError(f"{model.name} is damaged: its checksum differs.", "Pull it again, then export it.")
         _require_space(target.parent, size)
         manifest = Manifest(model.path.name, size, dataclasses.replace(record, sha256=digest))
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED, allowZip64=True) as bundle:
+        with (
+            replacing(target, beside=partial_of(target)) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as bundle,
+        ):
             described = {"version": _VERSION, **dataclasses.asdict(manifest)}
             _write_text(bundle, _MANIFEST, json.dumps(described, indent=1) + "\n")
             _write_text(bundle, _LICENCE, _licence_text(record))
@@ -80,13 +83,8 @@ def export(model: Installed, target: Path) -> Generator[Progress, None, Path]:
             info.file_size = size
             with model.path.open("rb") as source, bundle.open(info, "w") as copy:
                 yield from _copy("export", source, copy, size)
-        _sync(beside)
-        beside.replace(target)
     except OSError as error:
         raise LocalcoderError(f"{target} cannot be written: {error.strerror}.", "Give another place.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
     return target
 
 
@@ -101,27 +99,21 @@ def install(source: Path) -> Generator[Progress, None, Installed]:
     with _opened(source) as bundle:
         manifest = _manifest(bundle, source)
         target = paths.models_dir() / manifest.file
-        beside = target.with_name(f".{target.name}.partial")
         with provenance.hold(target.parent, target.name):
             if os.path.lexists(target):
                 raise LocalcoderError(f"There is a model {target.stem} already.", "Remove that one first.", exit_code=2)
             try:
                 _require_space(target.parent, manifest.size_bytes)
                 digest = hashlib.sha256()
-                with bundle.open(manifest.file) as packed, beside.open("wb") as copy:
+                with bundle.open(manifest.file) as packed, replacing(target, beside=partial_of(target)) as copy:
                     yield from _copy("import", packed, copy, manifest.size_bytes, digest.update)
-                if digest.hexdigest() != manifest.record.sha256:
-                    raise LocalcoderError(f"{source} is damaged: its checksum differs.", "Copy the bundle again.")
-                _sync(beside)
-                beside.replace(target)
+                    if digest.hexdigest() != manifest.record.sha256:
+                        raise LocalcoderError(f"{source} is damaged: its checksum differs.", "Copy the bundle again.")
             except OSError as error:
                 todo = "Check the models directory."
                 raise LocalcoderError(f"{target} cannot be written: {error.strerror}.", todo) from None
             except (zipfile.BadZipFile, EOFError, RuntimeError):
                 raise LocalcoderError(f"{source} is damaged.", "Copy the bundle again.") from None
-            finally:
-                with contextlib.suppress(OSError):
-                    beside.unlink(missing_ok=True)
             provenance.put(target.parent, target.name, manifest.record)
     return Installed(target.stem, target, manifest.size_bytes)
 
@@ -196,8 +188,3 @@ def _require_space(folder: Path, needed: int) -> None:
         raise LocalcoderError(
             f"{needed / 1e9:.2f} GB are needed in {folder}, {free / 1e9:.2f} GB are free.", "Make room and try again."
         )
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

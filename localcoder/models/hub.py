@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 from converters.remote import RemoteFile, RemoteRepository
 from localcoder.errors import LocalcoderError
+from localcoder.files import is_full, reason
 from localcoder.offline import online
 
 _CHUNK_BYTES = 1 << 18
@@ -178,11 +178,9 @@ def _readable_errors(repository: str, name: str = "") -> Iterator[None]:
         )
         raise LocalcoderError(f"{repository} cannot be fetched: {what}.", todo) from None
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else (error.strerror or str(error).splitlines()[0]).rstrip(".")
-        todo = "Make room and run it" if full else "Run it"
+        todo = "Make room and run it" if is_full(error) else "Run it"
         raise LocalcoderError(
-            f"{repository} cannot be fetched: {what}.", f"{todo} again: it goes on from there."
+            f"{repository} cannot be fetched: {reason(error)}.", f"{todo} again: it goes on from there."
         ) from None
     except Exception as error:
         # huggingface_hub passes on what its HTTP library raises: many classes of two libraries.

@@ -7,6 +7,7 @@ import time
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
 
 OPENRAIL = "bigcode-openrail-m"
 ADDRESS = "https://huggingface.co/spaces/bigcode/bigcode-model-license-agreement"
@@ -25,9 +26,10 @@ In short, and not instead of it:
 _FILE = "licences.json"
 
 
-def is_starcoder(name: str) -> bool:
-    """Whether a repository's or file's name speaks of a StarCoder model, whose licence goes with every copy."""
-    return "starcoder" in name.lower() or name.lower().startswith("bigcode/")
+def licence_of(*names: str) -> str:
+    """The licence that a repository's or a file's name tells of, as it goes with every copy; empty when none does."""
+    lowered = [name.lower() for name in names]
+    return OPENRAIL if any("starcoder" in name or name.startswith("bigcode/") for name in lowered) else ""
 
 
 def is_accepted(licence: str = OPENRAIL) -> bool:
@@ -40,9 +42,6 @@ def is_accepted(licence: str = OPENRAIL) -> bool:
 
 def accept(licence: str = OPENRAIL) -> None:
     """Remember that the user agreed. Raises LocalcoderError."""
-    from converters.errors import ConvertError
-    from converters.output import write_whole
-
     file = paths.state_dir() / _FILE
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -51,8 +50,8 @@ def accept(licence: str = OPENRAIL) -> None:
         except (OSError, ValueError, TypeError):
             agreed = {}
         agreed[licence] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        write_whole(file, json.dumps(agreed, indent=1).encode())
-    except ConvertError as error:
-        raise LocalcoderError(error.what, "Your answer cannot be remembered.") from None
+        write_file(file, json.dumps(agreed, indent=1))
     except OSError as error:
-        raise LocalcoderError(f"{file} cannot be written: {error.strerror}.", "Check its permissions.") from None
+        raise LocalcoderError(
+            f"{file} cannot be written: {reason(error)}.", "Your answer cannot be remembered."
+        ) from None

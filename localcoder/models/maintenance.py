@@ -7,14 +7,19 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import provenance
+from localcoder.models.converter_errors import as_user_error
 from localcoder.models.store import Installed
+from localcoder.progress import finish
+
+if TYPE_CHECKING:
+    from converters.inspection import Inspection
 
 State = Literal["good", "damaged", "unknown"]
 
@@ -48,15 +53,21 @@ def verify(model: Installed) -> Generator[Progress, None, Verified]:
         return Verified(model.name, model.path, "damaged", f"cannot be read: {error.strerror}", "")
     if known and digest != known:
         return Verified(model.name, model.path, "damaged", f"its sha256 is not {known[:12]}…", digest)
-    from converters.inspection import inspect
-
-    found = yield from inspect(model.path, data=False)
+    found = header_of(model.path)
     fatal = [problem.what for problem in found.problems if not problem.repairable]
     if fatal:
         return Verified(model.name, model.path, "damaged", fatal[0], digest)
     if known:
         return Verified(model.name, model.path, "good", "as it came", digest)
     return Verified(model.name, model.path, "unknown", "no checksum is known; its header is sound", digest)
+
+
+def header_of(path: Path) -> Inspection:
+    """What a GGUF file's header says, and what is wrong with it. Raises LocalcoderError when there is no such file."""
+    from converters.inspection import inspect
+
+    with as_user_error():
+        return finish(inspect(path, data=False))
 
 
 def _known_digest(model: Installed) -> str:

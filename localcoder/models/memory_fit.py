@@ -98,12 +98,13 @@ def fit_file(model: LocalModel, free_bytes: int | None = None, devices: Sequence
 
 def needs_of(path: Path) -> Needs:
     """The memory that a GGUF file takes when it is loaded, from its header. Raises LocalcoderError."""
-    from converters.errors import ConvertError
     from converters.gguf_file import read_gguf
+    from localcoder.models.converter_errors import as_user_error
 
     try:
-        file = read_gguf(path)
-    except ConvertError as error:
+        with as_user_error():
+            file = read_gguf(path)
+    except LocalcoderError as error:
         if not path.is_file():
             raise LocalcoderError(error.what, error.todo, exit_code=2) from None
         size = path.stat().st_size

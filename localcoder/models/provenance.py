@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -57,14 +58,14 @@ def of(path: Path) -> Record:
 def rebuild(folder: Path) -> dict[str, Record]:
     """Records from the files alone: their checksums, and what the catalogue says of a file of that checksum."""
     from localcoder.models.catalog import ALL_ENTRIES
-    from localcoder.models.licence import OPENRAIL, is_starcoder
+    from localcoder.models.licence import OPENRAIL, licence_of
 
     known = {entry.sha256: entry for entry in ALL_ENTRIES if entry.sha256}
     found = {}
     for path in models_in(folder):
         digest = sidecar_digest(path)
         entry = known.get(digest)
-        licence = OPENRAIL if is_starcoder(path.name) else ""
+        licence = licence_of(path.name)
         if entry:
             found[path.name] = Record(entry.repository, "", entry.file, digest, OPENRAIL)
         elif digest or licence:
@@ -83,25 +84,26 @@ def sidecar_digest(path: Path) -> str:
 
 def put(folder: Path, name: str, record: Record | None) -> None:
     """Write a file's record and checksum, or, for None, forget them. Raises LocalcoderError."""
-    from converters.errors import ConvertError
-    from converters.output import write_whole
-
     sidecar = folder / f"{name}.sha256"
     with hold(folder, _INDEX, wait_s=_WAIT_S):
         records = read(folder)
-        try:
-            if record is None:
-                records.pop(name, None)
-                with contextlib.suppress(OSError):
-                    sidecar.unlink(missing_ok=True)
-            else:
-                records[name] = record
-                if record.sha256 and sidecar_digest(folder / name) != record.sha256:
-                    write_whole(sidecar, f"{record.sha256}  {name}\n".encode())
-            listed = {key: dataclasses.asdict(records[key]) for key in sorted(records)}
-            write_whole(folder / _INDEX, json.dumps({"version": _VERSION, "models": listed}, indent=1).encode())
-        except ConvertError as error:
-            raise LocalcoderError(error.what, "Check the models directory.", exit_code=error.exit_code) from None
+        if record is None:
+            records.pop(name, None)
+            with contextlib.suppress(OSError):
+                sidecar.unlink(missing_ok=True)
+        else:
+            records[name] = record
+            if record.sha256 and sidecar_digest(folder / name) != record.sha256:
+                _write(sidecar, f"{record.sha256}  {name}\n")
+        listed = {key: dataclasses.asdict(records[key]) for key in sorted(records)}
+        _write(folder / _INDEX, json.dumps({"version": _VERSION, "models": listed}, indent=1))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_file(path, text)
+    except OSError as error:
+        raise LocalcoderError(f"{path}: {reason(error)}.", "Check the models directory.") from None
 
 
 @contextlib.contextmanager

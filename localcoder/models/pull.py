@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
 import re
 import shutil
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.errors import ConvertError
-from converters.output import sync_directory, write_whole
 from converters.progress import Progress
 from converters.remote import RemoteFile, RemoteRepository, digest_of, download
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import publish, reason, write_file
 from localcoder.models import provenance
-from localcoder.models.catalog import Entry
-from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision, Stopped
-from localcoder.models.licence import OPENRAIL, is_starcoder
-from localcoder.models.references import Source, choose_file, source_of
+from localcoder.models.hub import HuggingFaceHub, NoSuchFile, NoSuchRevision
+from localcoder.models.licence import licence_of
+from localcoder.models.references import Source, choose_file
 
 _SPARE_BYTES = 1 << 20
 """For the checksum, the index, and what the file system needs beside the data."""
@@ -38,24 +33,6 @@ class PartState:
     file: str
     size_bytes: int
     sha256: str
-
-
-def pull(entry: Entry, report: Callable[[Progress], None], stop: threading.Event) -> Path | None:
-    """Fetch a model of the catalogue; returns the file, or None when `stop` was set in the middle.
-
-    For faces that do not iterate themselves: see `fetch`.
-    """
-    work = fetch(source_of(entry))
-    with contextlib.closing(work):
-        while not stop.is_set():
-            try:
-                report(next(work))
-            except StopIteration as end:
-                path: Path = end.value
-                return path
-            except Stopped:
-                return None
-    return None
 
 
 def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progress, None, Path]:
@@ -83,17 +60,18 @@ def fetch(source: Source, hub: HuggingFaceHub | None = None) -> Generator[Progre
             done = 0
         _check_space(target.parent, file.size_bytes - done)
         state = PartState(repository.name, repository.commit, file.name, file.size_bytes, file.sha256)
-        write_whole(_state_file(part), json.dumps(state.__dict__).encode())
+        write_file(_state_file(part), json.dumps(state.__dict__))
         yield from download(hub, repository, file, part)
         digest = yield from digest_of(part)
         if digest != (file.sha256 or source.sha256 or digest):
             _discard(part)
             raise LocalcoderError(f"{file.name} is not what was published: its checksum differs.", "Pull it again.")
-        licence = OPENRAIL if is_starcoder(repository.name) or is_starcoder(file.name) else ""
+        licence = licence_of(repository.name, file.name)
         record = provenance.Record(repository.name, repository.commit, file.name, digest, licence)
         # Before the file has its name: what is there under it was checked, whenever this process is killed.
         provenance.put(target.parent, target.name, record)
-        _finish(part, target)
+        publish(part, target)
+        _state_file(part).unlink(missing_ok=True)
     return target
 
 
@@ -162,17 +140,6 @@ def _discard(part: Path) -> None:
     _state_file(part).unlink(missing_ok=True)
 
 
-def _finish(part: Path, target: Path) -> None:
-    fd = os.open(part, os.O_RDWR)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    part.replace(target)
-    sync_directory(target.parent)
-    _state_file(part).unlink(missing_ok=True)
-
-
 def _check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + _SPARE_BYTES > free:
@@ -185,11 +152,7 @@ def _check_space(folder: Path, needed: int) -> None:
 def _readable_disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
-    except ConvertError as error:
-        raise LocalcoderError(error.what, "What was fetched is kept; pulling again goes on from there.") from None
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else str(error.strerror or error)
         raise LocalcoderError(
-            f"{target}: {what}.", "What was fetched is kept; pulling again goes on from there."
+            f"{target}: {reason(error)}.", "What was fetched is kept; pulling again goes on from there."
         ) from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from localcoder import paths
 from localcoder.errors import LocalcoderError
+from localcoder.files import partial_of, replacing
 from localcoder.models import provenance
 from localcoder.models.catalog import DEMO
 from localcoder.models.references import LocalModel, Reference, RemoteModel, parse
@@ -135,12 +136,11 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
     import time
 
     from converters.progress import Progress
-    from localcoder.models.licence import OPENRAIL, is_starcoder
+    from localcoder.models.licence import licence_of
 
     path = path.expanduser().absolute()
     _require_gguf(path)
     target = _place(name or path.stem)
-    beside = target.with_name(f".{target.name}.partial")
     with provenance.hold(target.parent, target.name):
         if os.path.lexists(target):
             raise _taken(target)
@@ -148,23 +148,17 @@ def add_copy(path: Path, name: str = "") -> Generator[Progress, None, Installed]
             total, digest, done, begun_at = path.stat().st_size, hashlib.sha256(), 0, time.monotonic()
             if total > shutil.disk_usage(target.parent).free:
                 raise OSError(errno.ENOSPC, "the disk is full")
-            with path.open("rb") as source, beside.open("wb") as copy:
+            with path.open("rb") as source, replacing(target, beside=partial_of(target)) as copy:
                 while block := source.read(_COPY_BYTES):
                     copy.write(block)
                     digest.update(block)
                     done += len(block)
                     yield Progress("copy", done, total, done / max(time.monotonic() - begun_at, 1e-9))
-                copy.flush()
-                os.fsync(copy.fileno())
-            beside.replace(target)
         except OSError as error:
             todo = "Make room, or add it without --copy."
             raise LocalcoderError(f"{path} cannot be copied: {error.strerror}.", todo) from None
-        finally:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-        licence = OPENRAIL if is_starcoder(path.name) else ""
-        provenance.put(target.parent, target.name, provenance.Record(sha256=digest.hexdigest(), licence=licence))
+        record = provenance.Record(sha256=digest.hexdigest(), licence=licence_of(path.name))
+        provenance.put(target.parent, target.name, record)
     return Installed(target.stem, target, total)
 
 

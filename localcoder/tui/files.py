@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from localcoder.completion.document import document_from_bytes
 from localcoder.errors import LocalcoderError
+from localcoder.files import replacing
 
 _BOM = "\ufeff"
 
@@ -82,23 +82,14 @@ def write_text_file(path: Path, content: TextFile) -> TextFile:
     Keeps the file's permissions, and follows symbolic links so that the link stays one. Returns the content with the
     stamp that the file has now. Raises LocalcoderError.
     """
-    target = path.resolve()
-    temporary = ""
     try:
         data = content.to_bytes()
-        mode = target.stat().st_mode & 0o7777 if target.exists() else None
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
             stamp = Stamp.of_open(file)
-        Path(temporary).chmod(_default_mode() if mode is None else mode)
-        Path(temporary).replace(target)
         return replace(content, stamp=stamp)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise LocalcoderError(
             f"{path} cannot be saved: {error.strerror}.", "Your text is still here: save it under another name."
         ) from None
@@ -106,9 +97,3 @@ def write_text_file(path: Path, content: TextFile) -> TextFile:
         raise LocalcoderError(
             f"{path} cannot be saved: the text has half of a surrogate pair.", "Find it and delete it."
         ) from None
-
-
-def _default_mode() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask

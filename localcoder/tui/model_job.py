@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.models.catalog import Entry
 from localcoder.models.memory_fit import gigabytes
 from localcoder.paths import models_dir
+from localcoder.progress import Progress
 from localcoder.tui.status import bar
 
 
@@ -34,71 +36,45 @@ class ModelJob:
 
     def pull(self, entry: Entry) -> None:
         """Fetch a model of the catalogue. Blocks; call it in a thread."""
-        from converters.progress import Progress
-        from localcoder.models.pull import pull
+        from localcoder.models.pull import fetch
+        from localcoder.models.references import source_of
 
-        def report(progress: Progress) -> None:
-            self._progress(progress.stage, progress.done_bytes, progress.total_bytes, progress.bytes_per_s)
-
-        self._run(f"Pulling {entry.name}", lambda: pull(entry, report, self._stop))
+        self._run(f"Pulling {entry.name}", fetch(source_of(entry)))
 
     def convert(self, checkpoint: Path, type_name: str) -> None:
         """Turn a checkpoint's folder into a model in the models directory. Blocks; call it in a thread."""
-        self._run(f"Converting {checkpoint.name} to {type_name}", lambda: self._convert(checkpoint, type_name))
+        from localcoder.models.conversion import Conversion, convert_checkpoint
+
+        def work() -> Generator[Progress, None, Path]:
+            written = yield from convert_checkpoint(Conversion(checkpoint, models_dir(), (type_name,)))
+            return written[0].path
+
+        self._run(f"Converting {checkpoint.name} to {type_name}", work())
 
     def stop(self) -> None:
         """End the running job soon; a pull can be continued later."""
         self._stop.set()
 
-    def _convert(self, checkpoint: Path, type_name: str) -> Path | None:
-        from converters.checkpoint import open_checkpoint
-        from converters.convert import run
-        from converters.errors import ConvertError
-        from converters.model import read_model
-        from converters.plan import refuse_overwriting
-        from converters.request import ConversionRequest, check, prepare
-        from converters.rows import LocalShards
-
-        models_dir().mkdir(parents=True, exist_ok=True)
-        try:
-            request = ConversionRequest(out=models_dir(), types=(type_name,))
-            check(request)
-            found = open_checkpoint(checkpoint)
-            shards = LocalShards(found.directory)
-            steps = prepare(request, read_model(found), shards)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    prepared = done.value
-                    break
-            refuse_overwriting(prepared.plan, [found.directory / shard for shard in found.shards])
-            work = run(prepared.plan, shards, request.threads)
-            while True:
-                try:
-                    step = next(work)
-                except StopIteration as done:
-                    return Path(done.value[0].path)
-                self._progress(step.stage, step.done_bytes, step.total_bytes, step.bytes_per_s)
-                if self._stop.is_set():
-                    work.close()
-                    return None
-        except ConvertError as error:
-            raise LocalcoderError(error.what, error.todo, exit_code=error.exit_code) from None
-
-    def _run(self, title: str, work: Callable[[], Path | None]) -> None:
+    def _run(self, title: str, work: Generator[Progress, None, Path]) -> None:
+        """Run the work to its end, or until it is stopped."""
         self._stop.clear()
         self.state = JobState(title, "starting…", is_running=True)
         try:
-            result = work()
+            with contextlib.closing(work):
+                while not self._stop.is_set():
+                    self._show(next(work))
+        except StopIteration as end:
+            self.state = JobState(title, "done", result=end.value)
         except LocalcoderError as error:
             self.state = JobState(title, error.what, error=error)
         else:
-            self.state = JobState(title, "done" if result else "stopped", result=result)
+            self.state = JobState(title, "stopped")
 
-    def _progress(self, stage: str, done: int, total: int, rate: float) -> None:
+    def _show(self, progress: Progress) -> None:
+        done, total, rate = progress.done, progress.total, progress.rate
         fraction = done / total if total else 0.0
         left = (total - done) / rate if rate > 0 else 0.0
-        line = f"{stage} {bar(fraction, 16)} {gigabytes(done)} of {gigabytes(total)} · {gigabytes(int(rate))}/s"
         minutes, seconds = divmod(int(left), 60)
-        self.state = JobState(self.state.title, f"{line} · {minutes}:{seconds:02} left", is_running=True)
+        line = f"{progress.stage} {bar(fraction, 16)} {gigabytes(done)} of {gigabytes(total)}"
+        line += f" · {gigabytes(int(rate))}/s · {minutes}:{seconds:02} left"
+        self.state = JobState(self.state.title, line, is_running=True)

@@ -4,19 +4,20 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from converters.progress import Progress
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import store
 from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
 from localcoder.models.memory_fit import available_bytes, fit
-from localcoder.models.pull import PartState, pull
+from localcoder.models.pull import PartState, fetch
+from localcoder.models.references import source_of
+from localcoder.progress import Progress, finish
 
 
 @pytest.fixture(autouse=True)
@@ -146,12 +147,15 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 ENTRY = Entry("test:1", "owner/repo", "test-Q8_0.gguf", "Q8_0", 1, SIZES[0])
 
 
+def pull(report: Callable[[Progress], None] = lambda progress: None) -> Path:
+    return finish(fetch(source_of(ENTRY)), report)
+
+
 def test_a_pull_arrives_whole_and_tells_how_far_it_is(hub: Hub) -> None:
     seen: list[Progress] = []
-    path = pull(ENTRY, seen.append, threading.Event())
-    assert path is not None
+    path = pull(seen.append)
     assert path.read_bytes() == hub.data
-    assert seen[-1].done_bytes == seen[-1].total_bytes == len(hub.data)
+    assert seen[-1].done == seen[-1].total == len(hub.data)
     assert {progress.stage for progress in seen} == {"download", "check"}
     assert not list(path.parent.glob("*.part"))
 
@@ -163,12 +167,11 @@ def test_a_stopped_pull_goes_on_at_the_byte(hub: Hub, models_directory: Path) ->
     digest = hashlib.sha256(hub.data).hexdigest()
     state = PartState("owner/repo", "0" * 40, "test-Q8_0.gguf", len(hub.data), digest)
     (models_directory / "test-Q8_0.gguf.part.json").write_text(json.dumps(state.__dict__))
-    stop = threading.Event()
-    stop.set()
-    assert pull(ENTRY, lambda progress: None, stop) is None
+    work = fetch(source_of(ENTRY))
+    next(work)
+    work.close()
     assert part.exists()
-    path = pull(ENTRY, lambda progress: None, threading.Event())
-    assert path is not None
+    path = pull()
     assert path.read_bytes() == hub.data
     assert any(wanted.startswith("bytes=1000000-") for wanted in hub.ranges)
 
@@ -176,7 +179,7 @@ def test_a_stopped_pull_goes_on_at_the_byte(hub: Hub, models_directory: Path) ->
 def test_wrong_bytes_are_refused_and_thrown_away(hub: Hub, models_directory: Path) -> None:
     hub.served = b"\0" * len(hub.data)
     with pytest.raises(LocalcoderError, match="checksum"):
-        pull(ENTRY, lambda progress: None, threading.Event())
+        pull()
     assert [path.name for path in models_directory.iterdir()] == [".test-Q8_0.gguf.lock"]
 
 
@@ -187,7 +190,7 @@ def test_without_a_network_it_says_so(monkeypatch: pytest.MonkeyPatch, hub: Hub)
         huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     )
     with pytest.raises(LocalcoderError, match="cannot be fetched"):
-        pull(ENTRY, lambda progress: None, threading.Event())
+        pull()
 
 
 def test_the_catalogue_is_of_one_piece() -> None:

@@ -11,10 +11,9 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Generator
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -26,8 +25,7 @@ from localcoder.models import bundle, licence, maintenance, provenance, store
 from localcoder.models.catalog import ALL_ENTRIES, CHECKPOINTS, find
 from localcoder.models.listing import listing
 from localcoder.models.references import parse, source_of
-
-Result = TypeVar("Result")
+from localcoder.progress import finish
 
 
 @pytest.fixture(autouse=True)
@@ -37,15 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(paths, "models_dir", lambda: folder)
     monkeypatch.setattr(paths, "state_dir", lambda: tmp_path / "state")
     return folder
-
-
-def done(work: Generator[object, None, Result]) -> Result:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 def test_names() -> None:
@@ -133,7 +122,7 @@ def test_the_models_directory_is_a_loop(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(LocalcoderError):
         store.add(file)
     with pytest.raises(LocalcoderError):
-        done(store.add_copy(file))
+        finish(store.add_copy(file))
 
 
 def test_a_thousand_models(folder: Path) -> None:
@@ -152,23 +141,23 @@ def test_a_thousand_models(folder: Path) -> None:
 
 
 def test_clocks_that_jump(folder: Path, demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = done(store.add_copy(demo_model, "mine"))
+    model = finish(store.add_copy(demo_model, "mine"))
     os.utime(model.path, (0, 0))
     os.utime(folder / "index.json", (4e9, 4e9))
     times = iter([2e9, 1.0, 3e9, 0.0] * 100)
     monkeypatch.setattr(time, "time", lambda: next(times))
-    assert done(maintenance.verify(model)).state == "good"
+    assert finish(maintenance.verify(model)).state == "good"
     licence.accept()
     assert licence.is_accepted()
-    packed = done(bundle.export(model, tmp_path))
+    packed = finish(bundle.export(model, tmp_path))
     first = packed.read_bytes()
     os.utime(model.path, (3e9, 3e9))
-    assert done(bundle.export(model, tmp_path)).read_bytes() == first
+    assert finish(bundle.export(model, tmp_path)).read_bytes() == first
     assert [item.name for item in listing() if item.where == "here"] == ["mine"]
 
 
 async def test_a_model_is_deleted_while_in_use(demo_model: Path) -> None:
-    model = done(store.add_copy(demo_model, "mine"))
+    model = finish(store.add_copy(demo_model, "mine"))
     engine = LocalEngine(store.resolve("mine"))
     try:
         request = Request(tuple(range(100, 120)), max_tokens=4)
@@ -189,32 +178,32 @@ async def test_a_model_is_deleted_while_in_use(demo_model: Path) -> None:
 
 
 def test_a_copy_is_checked_and_a_damaged_one_is_noticed(demo_model: Path) -> None:
-    model = done(store.add_copy(demo_model, "mine"))
-    assert done(maintenance.verify(model)).state == "good"
+    model = finish(store.add_copy(demo_model, "mine"))
+    assert finish(maintenance.verify(model)).state == "good"
     with pytest.raises(LocalcoderError, match="already"):
-        done(store.add_copy(demo_model, "mine"))
+        finish(store.add_copy(demo_model, "mine"))
     with model.path.open("rb+") as file:
         file.seek(5_000_000)
         file.write(b"\0" * 64)
-    assert done(maintenance.verify(model)).state == "damaged"
+    assert finish(maintenance.verify(model)).state == "damaged"
     with pytest.raises(LocalcoderError, match="damaged"):
-        done(bundle.export(model, paths.models_dir()))
+        finish(bundle.export(model, paths.models_dir()))
     with pytest.raises(LocalcoderError, match="No such file"):
-        done(bundle.export(store.find("nano"), paths.models_dir() / "no" / "x.zip"))
+        finish(bundle.export(store.find("nano"), paths.models_dir() / "no" / "x.zip"))
     with pytest.raises(LocalcoderError, match="the model itself"):
-        done(bundle.export(model, model.path))
+        finish(bundle.export(model, model.path))
     link = store.add(demo_model, "link")
-    assert done(maintenance.verify(link)).state == "unknown"
+    assert finish(maintenance.verify(link)).state == "unknown"
 
 
 def test_a_file_that_was_written_over_is_another(demo_model: Path, folder: Path) -> None:
-    model = done(store.add_copy(demo_model, "starcoder"))
+    model = finish(store.add_copy(demo_model, "starcoder"))
     record = provenance.of(model.path)
     assert record.licence == ""
     provenance.put(folder, model.path.name, provenance.Record("owner/repo", "c" * 40, "x.gguf", record.sha256))
     (folder / "starcoder.gguf.sha256").write_text(f"{'a' * 64}  starcoder.gguf\n")
     assert provenance.of(model.path) == provenance.Record(sha256="a" * 64)
-    assert done(maintenance.verify(model)).state == "damaged"
+    assert finish(maintenance.verify(model)).state == "damaged"
 
 
 def test_a_copy_that_is_interrupted_leaves_nothing(demo_model: Path, folder: Path) -> None:
@@ -227,41 +216,41 @@ def test_a_copy_that_is_interrupted_leaves_nothing(demo_model: Path, folder: Pat
 def test_a_bundle_goes_to_another_machine(
     demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    done(store.add_copy(demo_model, "starcoder2-tiny"))
+    finish(store.add_copy(demo_model, "starcoder2-tiny"))
     origin = provenance.Record("owner/repo", "c" * 40, "tiny.gguf", licence=licence.OPENRAIL)
     digest = provenance.read(folder)["starcoder2-tiny.gguf"].sha256
     provenance.put(folder, "starcoder2-tiny.gguf", provenance.Record(**{**origin.__dict__, "sha256": digest}))
-    packed = done(bundle.export(store.find("starcoder2-tiny"), tmp_path))
+    packed = finish(bundle.export(store.find("starcoder2-tiny"), tmp_path))
     with zipfile.ZipFile(packed) as inside:
         assert inside.namelist() == ["bundle.json", "LICENCE.txt", "SHA256SUMS", "starcoder2-tiny.gguf"]
         assert "Attachment A" in inside.read("LICENCE.txt").decode()
         assert inside.read("SHA256SUMS").decode() == f"{digest}  starcoder2-tiny.gguf\n"
     other = tmp_path / "other" / "models"
     monkeypatch.setattr(paths, "models_dir", lambda: other)
-    model = done(bundle.install(packed))
+    model = finish(bundle.install(packed))
     assert model.path.read_bytes() == demo_model.read_bytes()
     assert provenance.read(other) == provenance.read(folder)
-    assert done(maintenance.verify(model)).state == "good"
+    assert finish(maintenance.verify(model)).state == "good"
     with pytest.raises(LocalcoderError, match="already"):
-        done(bundle.install(packed))
+        finish(bundle.install(packed))
 
 
 def test_bundles_that_are_not_to_be_trusted(demo_model: Path, tmp_path: Path, folder: Path) -> None:
-    packed = done(bundle.export(store.find("nano"), tmp_path / "nano.zip"))
+    packed = finish(bundle.export(store.find("nano"), tmp_path / "nano.zip"))
     whole = packed.read_bytes()
     packed.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(LocalcoderError, match="half of one"):
         bundle.read_manifest(packed)
     packed.write_bytes(whole[:3_000_000] + b"\0" * 64 + whole[3_000_064:])
     with pytest.raises(LocalcoderError, match="damaged"):
-        done(bundle.install(packed))
+        finish(bundle.install(packed))
     for name in ("../out.gguf", "/out.gguf", ".hidden.gguf", "out.txt", "a\\b.gguf"):
         with zipfile.ZipFile(packed, "w") as made:
             record = {"sha256": "0" * 64}
             made.writestr("bundle.json", json.dumps({"version": 1, "file": name, "size_bytes": 4, "record": record}))
             made.writestr(name, b"GGUF")
         with pytest.raises(LocalcoderError, match="not a bundle"):
-            done(bundle.install(packed))
+            finish(bundle.install(packed))
     with pytest.raises(LocalcoderError, match="cannot be read"):
         bundle.read_manifest(tmp_path / "none.zip")
     assert [path.name for path in folder.iterdir() if path.name.endswith(("gguf", "partial"))] == []
@@ -293,20 +282,20 @@ def test_bundles_that_are_encrypted_or_speak_of_endless_things(tmp_path: Path, f
     )
     packed.write_bytes(with_flag(whole, 1))
     with pytest.raises(LocalcoderError, match="password") as raised:
-        done(bundle.install(packed))
+        finish(bundle.install(packed))
     assert raised.value.exit_code == 2 and raised.value.todo
     deflated = bytearray(pack(start + "4}" + " " * 9000, method=zipfile.ZIP_DEFLATED))
     deflated[50:60] = b"\xff" * 10
     for data in (*endless.values(), with_flag(whole, 1 << 5), bytes(deflated)):
         packed.write_bytes(data)
         with pytest.raises(LocalcoderError, match="bundle"):
-            done(bundle.install(packed))
+            finish(bundle.install(packed))
     assert [path.name for path in folder.iterdir() if path.name.endswith(("gguf", "partial"))] == []
 
 
 def test_a_bundle_with_any_bytes_wrong_is_one_line(tmp_path: Path, folder: Path) -> None:
     (folder / "a.gguf").write_bytes(b"GGUF" + bytes(300))
-    packed = done(bundle.export(store.find("a"), tmp_path / "a.zip"))
+    packed = finish(bundle.export(store.find("a"), tmp_path / "a.zip"))
     whole, random = packed.read_bytes(), Random(1)
     (folder / "a.gguf").unlink()
     for _ in range(300):
@@ -315,7 +304,7 @@ def test_a_bundle_with_any_bytes_wrong_is_one_line(tmp_path: Path, folder: Path)
             damaged[random.choice([random.randrange(len(whole)), -1 - random.randrange(400)])] = random.randrange(256)
         packed.write_bytes(damaged)
         try:
-            done(bundle.install(packed)).path.unlink()
+            finish(bundle.install(packed)).path.unlink()
         except LocalcoderError as error:
             assert "\n" not in error.what
 

@@ -7,16 +7,16 @@ import click
 from localcoder.cli.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "list": ("localcoder.cli.models_list", "List the models that are here, and those that are available."),
-    "show": ("localcoder.cli.models_list:show_command", "Show what is known of a model."),
-    "recommend": ("localcoder.cli.models_recommend", "Say which model suits this machine, and what each needs."),
-    "pull": ("localcoder.cli.models_get:pull_command", "Fetch a model from the Hugging Face hub."),
-    "add": ("localcoder.cli.models_get:add_command", "Make a GGUF file known, by a link or a copy."),
-    "rm": ("localcoder.cli.models_keep:rm_command", "Delete a model."),
-    "verify": ("localcoder.cli.models_keep:verify_command", "Check that models are as they came."),
-    "prune": ("localcoder.cli.models_keep:prune_command", "Delete what interrupted work left behind."),
-    "export": ("localcoder.cli.models_bundle:export_command", "Pack a model for a machine without a network."),
-    "import": ("localcoder.cli.models_bundle:import_command", "Unpack such a model."),
+    "list": ("localcoder.cli.models.list", "List the models that are here, and those that are available."),
+    "show": ("localcoder.cli.models.show", "Show what is known of a model."),
+    "recommend": ("localcoder.cli.models.recommend", "Say which model suits this machine, and what each needs."),
+    "pull": ("localcoder.cli.models.pull", "Fetch a model from the Hugging Face hub."),
+    "add": ("localcoder.cli.models.add", "Make a GGUF file known, by a link or a copy."),
+    "rm": ("localcoder.cli.models.rm", "Delete a model."),
+    "verify": ("localcoder.cli.models.verify", "Check that models are as they came."),
+    "prune": ("localcoder.cli.models.prune", "Delete what interrupted work left behind."),
+    "export": ("localcoder.cli.models.export", "Pack a model for a machine without a network."),
+    "import": ("localcoder.cli.models.import_", "Unpack such a model."),
 }
 """Name → module, and its line in `localcoder models --help`. See `LazyGroup`."""
 
@@ -33,6 +33,6 @@ def command(ctx: click.Context, every: bool, as_json: bool) -> None:
     before a file of that name: ./NAME is always a path.
     """
     if ctx.invoked_subcommand is None:
-        from localcoder.cli.models_list import print_list
+        from localcoder.cli.models.list import print_list
 
         print_list(every=every, as_json=as_json)
