@@ -13,12 +13,12 @@ from localcoder.errors import LocalcoderError
 from localcoder.offline import guard
 
 COMMANDS = {
-    "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from your code, for better small models."),
+    "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
     "doctor": ("localcoder.cli.doctor", "Check this installation and this machine."),
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
-    "edit": ("localcoder.cli.edit", "Open the app, on a file or an empty buffer (what `localcoder [FILE]` does)."),
+    "edit": ("localcoder.cli.edit", "Open the app, on a file or not: `localcoder [FILE]` does too."),
     "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
     "models": ("localcoder.cli.models", "List, get, check and remove models."),
     "settings": ("localcoder.cli.settings", "Show the settings and where each comes from, or set one."),

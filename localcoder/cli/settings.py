@@ -35,7 +35,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("value")
 def set_command(name: str, value: str) -> None:
-    """Write VALUE for the setting NAME to the settings file; its comments stay."""
+    """Set NAME to VALUE in the settings file; its comments stay."""
     from localcoder import settings
 
     settings.save({name: settings.parse(name, value)})
