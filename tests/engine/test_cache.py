@@ -314,6 +314,7 @@ def test_cells_are_right_whatever_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
         (parking, "SMALLEST_LOSS", 2),
         (parking, "SMALLEST_SNAPSHOT", 3),
         (prefill, "SMALLEST_SNAPSHOT", 3),
+        (prefill, "EXACT_IS_WORTH", 2),
         (kv_shift, "_PROBE", 3),
         (kv_shift, "_SEAM", 2),
     ]:
