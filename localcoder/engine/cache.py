@@ -8,7 +8,7 @@ completion that is thrown away, then needs them again and gets them without read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from localcoder.engine.kv_shift import Shift, common_prefix, find_shift
@@ -33,6 +33,13 @@ SHIFT_SAVES = 64
 """Ids that keeping cells by shifting them has to save to be worth the approximation."""
 EXACT_IS_WORTH = 16
 """Ids that may be read again to have exact cells in place of shifted ones."""
+MOST_FRESH = 32
+FRESH_SHARE = 8
+"""When a text is shifted to grow, its last ids are read again: an eighth of it, at most 32.
+
+Measured with the bundled model, 200 places in Textual's sources, windows of 225 tokens grown from 24 (`growth.py`):
+0.039 nats a token more than read afresh with the last 16 read again, 0.069 with none; 32 are no better.
+"""
 SMALLEST_LOSS = 16
 """Ids of a text that are not worth keeping when another takes its place."""
 _SAME_TEXT = 0.25
@@ -240,6 +247,9 @@ class KVCache:
         base, reading = self._slots[-1], self._slots[0]
         if base is reading or (shift := self._shift(base, ids)) is None:
             return None
+        # The nearest to the cursor count most.
+        fresh = min(MOST_FRESH, (shift.end - shift.start) // FRESH_SHARE)
+        shift = replace(shift, end=shift.end - fresh)
         done = max(shift.head, reading.reusable(ids[: shift.to + 1]))
         unread = len(ids) - done - (shift.end - shift.start)
         if unread >= len(ids) - self._best(ids, ahead=True).kept:

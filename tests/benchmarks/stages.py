@@ -91,7 +91,9 @@ async def measure(
     await engine.close()
     could = min(measured * asked, options.max_prompt_tokens)
     context = len(completion.prompt_ids)
-    typing = f", {len(firsts)} requests: first token {statistics.median(firsts):.2f} s, {statistics.mean(read):.1f} read"
+    typing = (
+        f", {len(firsts)} requests: first token {statistics.median(firsts):.2f} s, {statistics.mean(read):.1f} read"
+    )
     return (
         f"{asked:5.1f} s  could read {could:5.0f} at {measured:4.0f}/s  rests on {context:5}  {context / could:4.0%}"
         f"  {completion.stats.tokens_read:3} read  first token {completion.stats.first_token_s:.2f} s"
