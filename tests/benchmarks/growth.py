@@ -4,8 +4,9 @@
 
 Takes places in the Python files of DIRECTORY and reads the SPM prompt of a small window around each, then of larger
 ones, as reading ahead does, each around the cells of the last. Prints the log-likelihood (nats a token) of the line
-that stands there with the whole window grown, with the same window read afresh in its right order, and with the windows of
-half and of a quarter of the tokens read afresh: what reading windows in full, each twice the last, has meanwhile.
+that stands there with the whole window grown, with the same window read afresh in its right order, and with the
+windows of half and of a quarter of the tokens read afresh: what reading windows in full, each twice the last, has
+meanwhile.
 """
 
 import argparse
