@@ -76,6 +76,7 @@ def make_engine(
         n_gpu_layers=found.gpu_layers,
         loras=loras or _loras(settings),
         snapshots_dir=snapshots_dir() if snapshots else None,
+        parked_limit_bytes=found.parked_bytes,
         idle_s=settings.idle_minutes * 60 or None,
         power_saving=settings.power_saving,
     )

@@ -35,7 +35,9 @@ _GPU_FIXES = {
 """What puts a GPU backend into llama-cpp-python; with pipx, `pipx runpip localcoder` stands for `pip`."""
 _PCI_VENDORS = {"0x10de": ("NVIDIA", "cuda"), "0x1002": ("AMD", "hip"), "0x8086": ("Intel", "vulkan")}
 _LOW_DISK_BYTES = 5_000_000_000
+"""A 7B in the usual type."""
 _NATIVE_TIMEOUT_S = 60
+"""Chosen: loading the libraries from a cold disk takes some seconds."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import psutil
 
 SHORTEST_LOOK_S = 0.5
 LONGEST_LOOK_S = 2.0
+"""Seconds of which the average says how busy others are: less is noise, more is the past. Chosen."""
 _FEATURES = {
     "sse3": "pni",
     "ssse3": "ssse3",
@@ -44,6 +45,7 @@ REBUILD = f"CMAKE_ARGS=-DGGML_NATIVE=ON {BUILD}"
 
 _GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "opencl", "musa", "cann")
 _GPU_TIMEOUT_S = 20.0
+"""Chosen: a driver's first start takes seconds; one that hangs is no GPU."""
 _GPU_TYPES = {1: False, 2: True}
 """ggml's numbers of devices with memory of their own, and of those that share the main memory."""
 

@@ -12,6 +12,7 @@ import psutil
 LOOK_S = 5.0
 """Seconds that an answer stands for."""
 _HOT_FOR_S = 60.0
+"""Chosen: a processor that was throttled is throttled again as soon as it computes."""
 _ROOT = Path("/")
 
 

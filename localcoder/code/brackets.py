@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 OPENING, CLOSING = "([{", ")]}"
 _LONGEST_LINE = 2_000
+"""Characters. Chosen: what stands further to the left of a cursor is data, not a bracket that somebody is closing."""
 
 
 @dataclass(frozen=True)

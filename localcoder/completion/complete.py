@@ -14,7 +14,9 @@ from localcoder.completion.prompt_session import Limits, PromptSession
 from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
+"""Chosen: about the 320 lines of llama.vim. Two cores read them in 90 s with a 3B; its window of 4,096 holds them."""
 _NEVER = -1e9
+"""A logit bias below all that a model says; −inf is no number in JSON."""
 
 
 @dataclass(frozen=True)

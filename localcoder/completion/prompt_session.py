@@ -29,8 +29,8 @@ from localcoder.completion.window import (
 from localcoder.engine.api import Engine, ModelInfo
 from localcoder.errors import LocalcoderError
 
-_CONTROL_TOKENS = 3
 _SHRINK = 0.95
+"""Chosen: a second guess at the characters of a window aims a little below the budget, so that there is no third."""
 _WELL_FILLED = 0.85
 """Of its budget, the part that a window has to use if there is more text."""
 _UNSURE = 1.3
@@ -38,6 +38,7 @@ _UNSURE = 1.3
 _MARGIN = 0.85
 """Of the time to the first token, the share that reading may take; the rest is for the token itself."""
 SMALLEST_QUICK_TOKENS = 24
+"""Chosen: two or three lines, a second on two cores with a 3B."""
 WORTH_EXACT_TOKENS = 16
 """Tokens of a prompt that may be approximate before it is read again in the background."""
 GROWTH = 1.25

@@ -7,7 +7,9 @@ import re
 _ROUNDS_KEPT, _ROUNDS = 2, 16
 """Of lines that come again and again: how many rounds are shown, and from how many on nothing else is expected."""
 _LONGEST_UNIT = 3
+"""Lines of what is taken for a repeated unit. Chosen: longer ones are tables, which are meant to go on."""
 _LOOKED_AT_LINES = 200
+"""Chosen: as much as is near enough to the cursor to say what is usual there."""
 _LOOKED_AT_CHARACTERS = 8_000
 """More than any completion repeats."""
 

@@ -11,6 +11,7 @@ from localcoder.completion.document import Document, Snippet
 CHARACTERS_PER_TOKEN = 3.0
 """Characters of code a token covers, on the low side: a window guessed too small costs less than a second try."""
 PREFIX_SHARE = 0.75
+"""Of a window, the part before the cursor. Chosen near to the 256 lines before and 64 behind of llama.vim."""
 WASTE = 0.25
 """Of the budget for the prefix, the part that may stay unused so that the window begins at a step."""
 KEPT_SHARE = 0.5

@@ -41,9 +41,13 @@ from localcoder.hardware import default_threads, gpu_backends, gpus
 from localcoder.power import slept_s
 
 _SAVE_TIMEOUT_S = 5.0
+"""Chosen: more than what the worker gives itself for it."""
 _CANCEL_TIMEOUT_S = 1.0
+"""Chosen: several times the 150 ms in which a worker gives up."""
 _NAP_S = 2.0
+"""Seconds that a machine has to have slept to be taken for one that did: clocks drift."""
 SNAPSHOTS_LIMIT_BYTES = 1 << 30
+"""Chosen: fourteen texts of 2,300 tokens with a 3B."""
 PARKED_LIMIT_BYTES = 1 << 28
 """Where nobody has asked what memory is free: three texts of 2,300 tokens in a 3B."""
 

@@ -16,8 +16,10 @@ BATCHES = (4, 16)
 _GUESSED_COST = {4: 2.5, 16: 6.0}
 """Of a batch that was not timed yet, in single tokens, as seen on a CPU; its own time counts from then on."""
 _MEMORY = 0.95
+"""How fast what was seen is forgotten. Chosen: a change shows after some twenty drafts."""
 _PRIOR = (3.0, 4.0)
 _LEAST_GAIN = 1.03
+"""Chosen: below it, the timing of single batches decides by chance."""
 
 
 class Lookup:

@@ -21,7 +21,9 @@ from localcoder.hardware import REBUILD, worker_environment
 _LINE_LIMIT = 1 << 26
 """Bytes of the longest line of the protocol; the ids of a 16k prompt take 100 KB."""
 _STDERR_LINES = 40
+"""Chosen: what llama.cpp says of a failure takes fewer."""
 _CLOSE_TIMEOUT_S = 2.0
+"""Chosen: what a person waits for a program to end; a batch that runs ends in 150 ms."""
 HANG_S = 15.0
 """Seconds of silence after which a worker is asked whether it lives, and has to answer in."""
 

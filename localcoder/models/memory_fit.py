@@ -28,9 +28,15 @@ _PROCESS_BYTES = 65_000_000
 _BUFFERS_BYTES = 110_000_000
 """Process and compute buffers where only a file's size is known: about this for all published sizes."""
 _KV_PER_WEIGHT_BYTE = 0.1
+"""Chosen: a little above the published models, whose caches are 0.04 to 0.08 of their weights at Q4_K_M."""
 _GPU_RESERVE_BYTES = 400_000_000
 """What a GPU's driver and llama.cpp's compute buffers take there."""
 _COMFORTABLE = 0.8
+"""Of the free memory. Chosen: the rest is for the pages of files that make everything else quick."""
+_PARKED_CACHES = 3
+"""KV caches that copies of other texts may take, where there is memory. Chosen: six files of a full window."""
+_PARKED_SHARE = 0.5
+"""Of the memory that is left comfortably free, the part for them. Chosen: the editor and the browser want some too."""
 _CGROUP = Path("/sys/fs/cgroup")
 _MANY_CORES = 8
 """From here on a 7B reads a prompt on the CPU as fast as a 3B does on half as many."""
@@ -61,6 +67,7 @@ class Fit:
     """`needs_bytes` of main memory while it runs, of `free_bytes`; `reason` is a sentence for people.
 
     `gpu_layers` is -1 for all of them. `context_tokens` are the cells of the KV cache: longer prompts slide through.
+    `parked_bytes` may be taken on top, for the texts that are not in the KV cache just now.
     """
 
     verdict: Verdict
@@ -70,6 +77,7 @@ class Fit:
     context_tokens: int = 0
     threads: int = 0
     gpu_layers: int = 0
+    parked_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,4 +216,6 @@ def _judge(needs: Needs, free_bytes: int | None, devices: Sequence[Gpu] | None) 
     elif wanted > free * _COMFORTABLE:
         verdict, share = "tight", f"{share}; close other programs"
     layers = ALL_LAYERS if moved > needs.layers else moved
-    return Fit(verdict, wanted, free, share, needs.context_tokens, default_threads(), layers)
+    spare = max(0, int((free * _COMFORTABLE - wanted) * _PARKED_SHARE))
+    parked = min(spare, _PARKED_CACHES * needs.kv_bytes)
+    return Fit(verdict, wanted, free, share, needs.context_tokens, default_threads(), layers, parked)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _INDEX = "index.json"
 _VERSION = 1
 _WAIT_S = 10.0
+"""Chosen: whoever holds the index writes a few KB."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from localcoder.serve import fields, llama_server, openai
 from localcoder.serve.fields import BadBody
 
 MAX_BODY_BYTES = 8 << 20
+"""Chosen: far more than any source file, and little enough to hold several at once."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 MAX_TOKENS = 4096
+"""Chosen: the window of the published models."""
 
 
 class BadBody(Exception):

@@ -55,7 +55,9 @@ def test_header_and_size_agree_on_published_shapes() -> None:
     found = fit(entry.size_bytes, entry.size, 8_000_000_000, ())
     assert found.verdict == "fits" and found.gpu_layers == 0 and found.context_tokens == 4864
     assert 2.0e9 < found.needs_bytes < 2.2e9
-    assert fit(entry.size_bytes, entry.size, 2_300_000_000, ()).verdict == "tight"
+    assert found.parked_bytes == 3 * 4864 * entry.size.kv_bytes_per_token
+    tight = fit(entry.size_bytes, entry.size, 2_300_000_000, ())
+    assert tight.verdict == "tight" and tight.parked_bytes == 0
     assert fit(entry.size_bytes, entry.size, 2_000_000_000, ()).verdict == "does not fit"
 
 

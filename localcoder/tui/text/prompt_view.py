@@ -16,6 +16,7 @@ from localcoder.tui.text.display import drawable
 LIKELY, DOUBTFUL, UNLIKELY = "likely", "doubtful", "unlikely"
 _DOUBTFUL_BELOW = 0.6
 _UNLIKELY_BELOW = 0.25
+"""Probabilities. Chosen: more likely than not, with some to spare; and one guess of four."""
 """Probabilities. Chosen: worth a second look, and wrong more often than right."""
 
 
