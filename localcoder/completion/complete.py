@@ -37,6 +37,8 @@ class Options:
     """How many completions are made together; those after the first are drawn at random."""
     first_token_s: float | None = None
     time_budget_s: float | None = None
+    gives_way: bool = False
+    """Whether it pauses for other requests instead of being ended by them; with one alternative only."""
     with_prompt: bool = False
     """Whether the completion says what the prompt was, as text."""
 
@@ -96,6 +98,7 @@ async def complete(
         sampling=_without_redactions(options.sampling, model),
         logprobs=options.logprobs,
         time_budget_s=options.time_budget_s,
+        gives_way=options.gives_way,
     )
     alternatives = [_Alternative(options.mode, document) for _ in range(options.alternatives)]
     first = alternatives[0]

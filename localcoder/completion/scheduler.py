@@ -2,6 +2,7 @@
 
     waiting   keystroke 7, keystroke 9, generation 4        by urgency, then by age
     running   keystroke 5                                   goes on to its end, unless nobody wants it any more
+              generation 3                                  pauses while a keystroke runs, and goes on where it was
     ahead     the newest text to be read ahead              has its turn when nobody runs or waits
 
 What a completion gives goes into a queue of its own, as long as the completion at most: whoever reads slowly, or not at
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
@@ -71,6 +72,11 @@ class _Job:
     events: asyncio.Queue[TextDelta | Completion | Exception | None] = field(default_factory=asyncio.Queue)
     is_wanted: bool = True
 
+    @property
+    def gives_way(self) -> bool:
+        """Whether the engine can pause it."""
+        return self.urgency is Urgency.GENERATION and self.options.alternatives == 1
+
 
 class Scheduler:
     """Gives the engine to one request after the other; each text is gone on with in a session of its own."""
@@ -80,8 +86,8 @@ class Scheduler:
         self._waiting: list[_Job] = []
         """Oldest first."""
         self._ahead: _Job | None = None
-        self._running: _Job | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._running: dict[_Job, asyncio.Task[None]] = {}
+        """One at most that gives way, and one that does not."""
         self._is_ending = False
         self._sessions: list[PromptSession] = []
         """Least recently used first."""
@@ -92,7 +98,7 @@ class Scheduler:
         """Text as it becomes certain, and the Completion at the end. Closing the iterator cancels the request.
 
         An earlier request of the same `client` ends with Overtaken; None is a client of its own each time. `urgency`
-        None: by the options. A keystroke does not interrupt a generation that runs: what that has given stands.
+        None: by the options. A generation pauses for a keystroke, unless it is of several alternatives.
         Raises LocalcoderError: what the engine raises, Overtaken, and Busy.
         """
         job = _Job(document, options, client, Urgency.of(options) if urgency is None else urgency)
@@ -130,7 +136,7 @@ class Scheduler:
     def end(self) -> None:
         """Give up what runs and what waits: the program is told to end."""
         self._is_ending = True
-        for job in (self._running, self._ahead, *self._waiting):
+        for job in (*self._running, self._ahead, *self._waiting):
             if job is not None:
                 job.events.put_nowait(_ending())
                 self._leave(job)
@@ -138,7 +144,7 @@ class Scheduler:
     def _enter(self, job: _Job) -> None:
         if self._is_ending:
             raise _ending()
-        present = [each for each in (self._running, *self._waiting) if each is not None]
+        present = [*self._running, *self._waiting]
         older = [each for each in present if each.client == job.client] if job.client is not None else []
         for each in older:
             each.events.put_nowait(Overtaken())
@@ -154,40 +160,41 @@ class Scheduler:
         if not job.is_wanted:
             return
         job.is_wanted = False
-        if job is self._running and self._task is not None:
-            self._task.cancel()
+        if job in self._running:
+            self._running[job].cancel()
         elif job is self._ahead:
             self._ahead = None
         elif job in self._waiting:
             self._waiting.remove(job)
 
     def _start_next(self) -> None:
-        if self._task is not None:
+        if not all(each.gives_way for each in self._running):
             return
         if self._waiting:
             # The oldest of the most urgent ones.
             job = min(self._waiting, key=lambda each: each.urgency)
+            if self._running and job.urgency is not Urgency.KEYSTROKE:
+                return
             self._waiting.remove(job)
             work = self._complete(job)
-        elif self._ahead is not None:
+        elif self._ahead is not None and not self._running:
             job, self._ahead = self._ahead, None
             work = self._read_ahead(job)
         else:
             return
-        self._running = job
-        self._task = asyncio.create_task(work)
-        self._task.add_done_callback(lambda task: self._ended(job, task))
+        self._running[job] = task = asyncio.create_task(work)
+        task.add_done_callback(lambda task: self._ended(job, task))
 
     def _ended(self, job: _Job, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             job.events.put_nowait(error)
-        self._task = self._running = None
+        del self._running[job]
         self._start_next()
 
     async def _complete(self, job: _Job) -> None:
-        session = self._session(job.document)
-        async with aclosing(complete(job.document, self.engine, job.options, session)) as updates:
+        session, options = self._session(job.document), replace(job.options, gives_way=job.gives_way)
+        async with aclosing(complete(job.document, self.engine, options, session)) as updates:
             async for update in updates:
                 if isinstance(update, TextDelta | Completion):
                     job.events.put_nowait(update)

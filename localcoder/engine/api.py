@@ -105,6 +105,11 @@ class Request:
     """Guess tokens from text already seen and verify them together: the same output, sooner."""
     time_budget_s: float | None = None
     """Seconds after the first token in which others may follow."""
+    gives_way: bool = False
+    """It pauses while requests that do not give way are computed, and then goes on where it was: they do not end it.
+
+    With several alternatives it is a request like others.
+    """
     request_id: int = field(default_factory=lambda: next(_request_numbers))
 
 
@@ -205,7 +210,7 @@ class TokenScore:
 
 
 class Engine(Protocol):
-    """Reads token ids and generates tokens. One request runs at a time: a new one ends the one before it."""
+    """Reads token ids and generates tokens. One request runs at a time: a new one ends or pauses the one before it."""
 
     async def info(self) -> ModelInfo:
         """The model, loaded first if it never was. Raises LocalcoderError when it cannot be."""

@@ -116,9 +116,10 @@ class Slot:
         self.appended(attempted)
         self._forget_from(self._memory.seq_pos_max(self.live) + 1)
 
-    def shift(self, shift: Shift, ids: Sequence[int], source: int) -> None:
+    def shift(self, shift: Shift, ids: Sequence[int], source: int, exact: int) -> None:
         """Hold the beginning of `ids`: shifted cells of this slot behind the first `shift.to` cells of a sequence.
 
+        Of the latter, those below `exact` are exact.
         For a slot that has not slid, and whose shifted cells no other slot shares.
         """
         self._memory.seq_rm(self._archive, 0, -1)
@@ -128,7 +129,7 @@ class Slot:
             self._memory.seq_add(self.live, shift.start, shift.end, shift.to - shift.start)
         self._memory.seq_cp(source, self.live, 0, shift.to)
         self.ids = tuple(ids[: shift.to + shift.end - shift.start])
-        self.exact = min(self.exact, shift.to)
+        self.exact = min(exact, shift.to)
 
     def copy_prefix(self, source: Slot, length: int) -> None:
         """Hold the first `length` ids of another slot, which are `reusable` there, in the same cells."""

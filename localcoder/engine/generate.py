@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from localcoder.engine.api import Ended, Event, Finished, Progress, Request, Stats, StopReason, Token
-from localcoder.engine.cache import Slot
+from localcoder.engine.cache import Placement, Slot
 from localcoder.engine.context import DecodeAborted
 from localcoder.engine.prefill import READ_SLICE, Prefill
 from localcoder.engine.sampler import Sampler, log_probability
@@ -52,6 +52,23 @@ class _Clock:
         return budget is not None and first is not None and time.perf_counter() - first > budget
 
 
+@dataclass(frozen=True)
+class _Pauses:
+    """Whether a request is to end, or to let others go first."""
+
+    is_cancelled: Callable[[], bool]
+    is_paused: Callable[[], bool]
+
+    def is_asked(self) -> bool:
+        """That it stops computing, for either reason."""
+        return self.is_cancelled() or self.is_paused()
+
+    def check(self) -> None:
+        """In answer to DecodeAborted: raises it again unless it is for a pause."""
+        if self.is_cancelled() or not self.is_paused():
+            raise DecodeAborted
+
+
 class Generator:
     """Runs requests one after the other on a model's context."""
 
@@ -59,29 +76,45 @@ class Generator:
         self.prefill = prefill
         self._context = prefill.context
 
-    def generate(self, request: Request, arrived: float, is_cancelled: Callable[[], bool]) -> Iterator[Event]:
+    def generate(
+        self,
+        request: Request,
+        arrived: float,
+        is_cancelled: Callable[[], bool],
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event | None]:
         """Progress, tokens, Ended for each alternative when there are several, and at last Finished.
 
-        `arrived` is in seconds of `time.perf_counter`. Raises LocalcoderError when the context cannot hold the prompt.
+        None says that it pauses, as `is_paused` asked for: whatever else is computed before the next step, it goes on
+        where it was. Several alternatives do not pause. `arrived` is in seconds of `time.perf_counter`. Raises
+        LocalcoderError when the context cannot hold the prompt.
         """
         request = replace(request, max_tokens=min(request.max_tokens, self.prefill.room(request.ids)))
         self.prefill.adapt_threads()
-        self.prefill.restore(request.ids)
-        placement = self.prefill.cache.acquire(request.ids)
-        slot, reused = placement.slot, placement.kept
         clock = _Clock(arrived, budget_s=request.time_budget_s)
-        branches = self._branches(request, slot)
-        read = 0
+        pauses = _Pauses(is_cancelled, is_paused if request.alternatives == 1 else lambda: False)
+        branches: list[_Branch] = []
+        read, reused = 0, None
         try:
-            for done in self.prefill.read_at(placement, request.ids, is_cancelled):
-                read = done - reused
-                yield Progress(done, len(request.ids), reused, time.perf_counter() - arrived)
+            while True:
+                placement = self._placement(request.ids)
+                before, reused = read, placement.kept if reused is None else reused
+                try:
+                    for done in self.prefill.read_at(placement, request.ids, pauses.is_asked):
+                        read = before + done - placement.kept
+                        yield Progress(done, len(request.ids), reused, time.perf_counter() - arrived)
+                    break
+                except DecodeAborted:
+                    pauses.check()
+                    yield None
+            slot = placement.slot
+            branches = self._branches(request, slot)
             for branch in branches:
                 yield from self._sample(branch, -1, request, clock)
             if len(branches) > 1:
                 yield from self._go_on_together(branches, request, slot, clock, is_cancelled)
             for branch in (each for each in branches if each.reason is None):
-                yield from self._go_on(branch, request, slot, clock, is_cancelled)
+                yield from self._go_on(branch, request, slot, clock, pauses)
                 if len(branches) > 1 and branch.reason is not None:
                     yield Ended(branch.number, branch.reason)
         except DecodeAborted:
@@ -93,7 +126,12 @@ class Generator:
         for branch in branches:
             if rest := branch.text.finish():
                 yield Token(-1, rest, alternative=branch.number)
-        yield Finished(branches[0].reason or "cancelled", _stats(read, reused, branches, clock))
+        reason = branches[0].reason if branches else None
+        yield Finished(reason or "cancelled", _stats(read, reused or 0, branches, clock))
+
+    def _placement(self, ids: Sequence[int]) -> Placement:
+        self.prefill.restore(ids)
+        return self.prefill.cache.acquire(ids)
 
     def _branches(self, request: Request, slot: Slot) -> list[_Branch]:
         count = min(request.alternatives, self._context.spare_sequences + 1)
@@ -109,22 +147,32 @@ class Generator:
         ]
 
     def _go_on(
-        self, branch: _Branch, request: Request, slot: Slot, clock: _Clock, is_cancelled: Callable[[], bool]
-    ) -> Iterator[Event]:
+        self, branch: _Branch, request: Request, slot: Slot, clock: _Clock, pauses: _Pauses
+    ) -> Iterator[Event | None]:
         """Decode and sample one branch in the slot, several tokens at a time where a draft is likely to be right."""
         ids = (*request.ids, *branch.ids)
         if branch.number > 0:
             slot.keep_prefix(ids[:-1])
-            for _ in self.prefill.read(slot, ids[:-1], is_cancelled):
+            for _ in self.prefill.read(slot, ids[:-1], pauses.is_asked):
                 pass
         lookup = Lookup(ids) if request.drafts else None
+        is_away = False
         while branch.reason is None:
-            if is_cancelled():
-                raise DecodeAborted
-            self.prefill.adapt_threads()
-            draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(branch.ids))
-            position = len(slot.ids)
-            self.prefill.decode(slot, [branch.token, *draft.verified], outputs=1 + len(draft.verified))
+            try:
+                if is_away:
+                    slot = self._return(request, branch, pauses)
+                    is_away = False
+                if pauses.is_asked():
+                    raise DecodeAborted
+                self.prefill.adapt_threads()
+                draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(branch.ids))
+                position = len(slot.ids)
+                self.prefill.decode(slot, [branch.token, *draft.verified], outputs=1 + len(draft.verified))
+            except DecodeAborted:
+                pauses.check()
+                is_away = True
+                yield None
+                continue
             accepted = 0
             for index in range(1 + len(draft.verified)):
                 output = index - 1 - len(draft.verified)
@@ -139,6 +187,14 @@ class Generator:
                 accepted += index < len(draft.verified)
             if accepted < len(draft.verified):
                 slot.truncate(position + 1 + accepted)
+
+    def _return(self, request: Request, branch: _Branch, pauses: _Pauses) -> Slot:
+        """A slot that holds all but the last token, which is not decoded yet. Raises DecodeAborted."""
+        ids = (*request.ids, *branch.ids)
+        placement = self._placement(ids)
+        for _ in self.prefill.read_at(placement, ids[:-1], pauses.is_asked):
+            pass
+        return placement.slot
 
     def _draft(self, lookup: Lookup | None, position: int, wanted: int) -> _Draft:
         if lookup is None:

@@ -129,7 +129,7 @@ class LocalEngine:
         try:
             checked(await answers.get())
         except asyncio.CancelledError:
-            worker.cancel(job, is_ahead=True)
+            worker.cancel(job, "ahead")
             # Whoever cancels it is about to ask what the cache holds. At the end of the program nobody answers.
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(answers.get(), _CANCEL_TIMEOUT_S)

@@ -98,7 +98,7 @@ class Prefill:
         base, reading, shift = growth.base, growth.reading, growth.shift
         for _ in self.read(reading, ids[: shift.to], is_cancelled, sizes):
             pass
-        base.shift(shift, ids, reading.live)
+        base.shift(shift, ids, reading.live, reading.exact)
         for _ in self.read(base, ids, is_cancelled):
             pass
 
@@ -191,7 +191,7 @@ class Prefill:
                 self.context.decode(batch, position, 0, scratch)
                 position += len(batch)
                 yield position - shift.head
-            slot.shift(shift, ids, scratch)
+            slot.shift(shift, ids, scratch, slot.exact)
         finally:
             self.context.seq_rm(scratch, 0, -1)
 

@@ -115,9 +115,12 @@ class Save:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End what was asked with this number and before: everything, or of it what is read ahead. Not answered."""
+    """End what was asked with this number, and what it has ended already, which is all before it. Not answered.
 
-    is_ahead: bool
+    `ahead`: of that, what is read ahead. A request that gives way ends only by its own number, or with `all`.
+    """
+
+    what: Literal["this", "ahead", "all"]
 
 
 # Answers; those of a Request are api's events

@@ -14,12 +14,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from localcoder.engine.api import MatrixInputs, ModelInfo, ReadEstimate, Request
+from localcoder.engine.api import Event, MatrixInputs, ModelInfo, ReadEstimate, Request
 from localcoder.engine.snapshots import SnapshotStore, model_key
 from localcoder.engine.wire import (
     Answer,
@@ -63,6 +64,14 @@ class _Job:
 
 
 @dataclass(frozen=True)
+class _Paused:
+    """A request that lets others go first, and what it will go on with."""
+
+    job: _Job
+    events: Iterator[Event | None]
+
+
+@dataclass(frozen=True)
 class _Loaded:
     """A model that is ready to compute."""
 
@@ -71,10 +80,14 @@ class _Loaded:
 
 
 class Worker:
-    """One job after the other.
+    """One job after the other; a request that gives way pauses for others in between.
+
+        arrives     long   key 1                key 2         ahead
+        computes    long . key 1 . long . . . . key 2 . long . . . . ahead
 
     Jobs up to the number `cancelled_to` are cancelled before or while they run; of those that read ahead, also those up
-    to `cancelled_ahead_to`: only what was wanted last is read. `current` is the job that computes.
+    to `cancelled_ahead_to`: only what was wanted last is read. Those that give way end when they are asked to by their
+    own number, or all are. `current` is the job that computes; `urgent` jobs wait for which it has to pause.
     """
 
     def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
@@ -85,24 +98,46 @@ class Worker:
         self._write_lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self._cancelled_to = self._cancelled_ahead_to = 0
+        self._all_cancelled_to = 0
+        self._giving_way: set[int] = set()
+        self._ended_by_number: set[int] = set()
+        self._urgent = 0
+        self._paused: _Paused | None = None
+        self._deferred: deque[_Job] = deque()
         self._current = _Job(0, Ping(), 0.0)
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
         while True:
-            job = self._jobs.get()
+            job = self._next()
             try:
                 if isinstance(job.question, Load):
                     self._send(job.number, self._load(job.question))
                     continue
-                loaded = self._ready()
                 with self._lock:
                     self._current = job
-                    if not self._is_cancelled(job):
+                    self._urgent -= _is_urgent(job.question)
+                loaded = self._ready()
+                with self._lock:
+                    if not self._has_to_stop(job):
                         loaded.context.clear_abort()
                 self._compute(loaded, job)
             except LocalcoderError as error:
                 self._send(job.number, _failed(error))
+
+    def _next(self) -> _Job:
+        """What is computed next: what is urgent, then what pauses, and then what waited for that."""
+        while True:
+            try:
+                job = self._jobs.get(block=self._paused is None and not self._deferred)
+            except queue.Empty:
+                return self._paused.job if self._paused is not None else self._deferred.popleft()
+            if (self._paused is None and not self._deferred) or _is_urgent(job.question):
+                return job
+            self._deferred.append(job)
+
+    def _has_to_stop(self, job: _Job) -> bool:
+        return self._is_cancelled(job) or (_gives_way(job.question) and self._urgent > 0)
 
     def _load(self, load: Load) -> ModelInfo:
         """Check the processor, then import native code: an instruction that is missing would kill the process."""
@@ -124,6 +159,8 @@ class Worker:
         return context.info
 
     def _is_cancelled(self, job: _Job) -> bool:
+        if _gives_way(job.question):
+            return job.number <= self._all_cancelled_to or job.number in self._ended_by_number
         is_ahead = isinstance(job.question, Warm)
         return job.number <= max(self._cancelled_to, self._cancelled_ahead_to if is_ahead else 0)
 
@@ -134,8 +171,7 @@ class Worker:
             return self._is_cancelled(job)
 
         if isinstance(question, Request):
-            for event in loaded.generator.generate(question, job.arrived, is_cancelled):
-                self._send(job.number, event)
+            self._generate(loaded, job, question, is_cancelled)
             return
         if isinstance(question, Warm) and not is_cancelled():
             loaded.generator.prefill.warm(question.ids, is_cancelled, exact=question.exact)
@@ -146,6 +182,31 @@ class Worker:
         elif isinstance(question, Save):
             loaded.generator.prefill.save()
         self._send(job.number, Done())
+
+    def _generate(self, loaded: _Loaded, job: _Job, request: Request, is_cancelled: Callable[[], bool]) -> None:
+        """Begin it, or go on with it; returns when it is finished or pauses."""
+        if self._paused is not None and self._paused.job is job:
+            events = self._paused.events
+        else:
+
+            def is_paused() -> bool:
+                return _gives_way(request) and self._urgent > 0
+
+            events = loaded.generator.generate(request, job.arrived, is_cancelled, is_paused)
+        is_over = True
+        try:
+            for event in events:
+                if event is None:
+                    self._paused, is_over = _Paused(job, events), False
+                    return
+                self._send(job.number, event)
+        finally:
+            if is_over:
+                if self._paused is not None and self._paused.job is job:
+                    self._paused = None
+                with self._lock:
+                    self._giving_way.discard(job.number)
+                    self._ended_by_number.discard(job.number)
 
     def _score(self, loaded: _Loaded, number: int, question: Score, is_cancelled: Callable[[], bool]) -> None:
         from localcoder.engine.context import DecodeAborted
@@ -199,16 +260,34 @@ class Worker:
                 continue
             if isinstance(question, (Request, Warm, Cancel)):
                 with self._lock:
-                    if isinstance(question, Warm):
-                        self._cancelled_ahead_to = number - 1
-                    elif isinstance(question, Cancel) and question.is_ahead:
-                        self._cancelled_ahead_to = max(self._cancelled_ahead_to, number)
-                    else:
-                        self._cancelled_to = max(self._cancelled_to, number - isinstance(question, Request))
-                    if self._loaded is not None and self._is_cancelled(self._current):
+                    self._note(number, question)
+                    if self._loaded is not None and self._has_to_stop(self._current):
                         self._loaded.context.abort()
+                    is_waiting = number != self._current.number
+                if isinstance(question, Cancel) and question.what == "ahead" and is_waiting:
+                    # It may wait for a long generation, and whoever cancelled it for this answer.
+                    self._send(number, Done())
             if not isinstance(question, Cancel):
                 self._jobs.put(_Job(number, question, arrived))
+
+    def _note(self, number: int, question: Request | Warm | Cancel) -> None:
+        """What this ends of what was asked before."""
+        if isinstance(question, Warm):
+            self._cancelled_ahead_to = number - 1
+        elif _gives_way(question):
+            self._cancelled_ahead_to = number - 1
+            self._giving_way.add(number)
+        elif isinstance(question, Request):
+            self._cancelled_to = max(self._cancelled_to, number - 1)
+            self._urgent += 1
+        elif question.what == "ahead":
+            self._cancelled_ahead_to = max(self._cancelled_ahead_to, number)
+        else:
+            self._cancelled_to = max(self._cancelled_to, number)
+            if question.what == "all":
+                self._all_cancelled_to = number
+            if number in self._giving_way:
+                self._ended_by_number.add(number)
 
     def _ready(self) -> _Loaded:
         if self._loaded is None:
@@ -236,6 +315,14 @@ class Worker:
         with self._write_lock:
             self._answers.write(line)
             self._answers.flush()
+
+
+def _gives_way(question: Question) -> bool:
+    return isinstance(question, Request) and question.gives_way and question.alternatives == 1
+
+
+def _is_urgent(question: Question) -> bool:
+    return isinstance(question, Request) and not _gives_way(question)
 
 
 def _failed(error: LocalcoderError) -> Failed:

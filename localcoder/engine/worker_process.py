@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import localcoder
 from localcoder.engine.wire import Answer, Cancel, Done, Failed, Ping, Question, decode_answer, encode
@@ -97,13 +97,13 @@ class WorkerProcess:
         """Whether an answer is still to come."""
         return bool(self._queues)
 
-    def cancel(self, job: int, *, is_ahead: bool = False) -> None:
-        """End this request and those before it: all of them, or those that read ahead."""
+    def cancel(self, job: int, what: Literal["this", "ahead", "all"] = "this") -> None:
+        """End this request; `wire.Cancel` says what else."""
         if self.alive:
-            self._write(job, Cancel(is_ahead))
+            self._write(job, Cancel(what))
 
     def cancel_all(self) -> None:
-        self.cancel(self._last_job)
+        self.cancel(self._last_job, "all")
 
     def forget(self, job: int) -> None:
         self._queues.pop(job, None)

@@ -26,27 +26,29 @@ _STEPS = 40
 
 
 class GatedEngine(WordEngine):
-    """Generates when it is let; `running` is the seed of the request that it has, which the tests use as its number."""
+    """Generates when it is let; a request is known by its seed, which the tests use as its number.
+
+    `running` are those that do not give way, `pausing` those that do.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.running: int | None = None
-        self.gate = asyncio.Event()
+        self.running: list[int] = []
+        self.pausing: list[int] = []
+        self.gates: dict[int, asyncio.Event] = {}
         self.most_at_once = 0
-        self._at_once = 0
 
     async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
-        self.running = request.sampling.seed
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        number, kind = request.sampling.seed, self.pausing if request.gives_way else self.running
+        kind.append(number)
+        self.most_at_once = max(self.most_at_once, len(kind))
+        gate = self.gates[number] = asyncio.Event()
         try:
-            await self.gate.wait()
-            self.gate.clear()
+            await gate.wait()
             yield Token((await self.tokenize(["x"]))[0][0], "x")
             yield Finished("end", Stats(1, 0, 1, 0.0, 1.0, 0.0))
         finally:
-            self._at_once -= 1
-            self.running = None
+            kind.remove(number)
 
 
 @dataclass
@@ -86,7 +88,7 @@ def outcome_of(task: asyncio.Task[object]) -> str | None:
 
 
 class Turns(RuleBasedStateMachine):
-    """The model: a list of who waits, and who runs."""
+    """The model: a list of who waits, who runs, and who runs but pauses for whoever runs."""
 
     @initialize(limit=st.integers(1, 5))
     def open(self, limit: int) -> None:
@@ -97,6 +99,7 @@ class Turns(RuleBasedStateMachine):
         module.QUEUE_LIMIT = limit
         self.asked: list[Asked] = []
         self.running: Asked | None = None
+        self.pausing: Asked | None = None
         self.waiting: list[Asked] = []
         self.ahead: int | None = None
         self.read: list[int] = []
@@ -116,10 +119,16 @@ class Turns(RuleBasedStateMachine):
         self.loop.run_until_complete(work or settle())
 
     def next(self) -> None:
-        if self.running is None and self.waiting:
-            self.running = min(self.waiting, key=lambda each: (each.urgency, each.number))
-            self.waiting.remove(self.running)
-        if self.running is None and self.ahead is not None:
+        while self.running is None and self.waiting:
+            first = min(self.waiting, key=lambda each: (each.urgency, each.number))
+            if first.urgency is Urgency.KEYSTROKE:
+                self.running = first
+            elif self.pausing is None:
+                self.pausing = first
+            else:
+                return
+            self.waiting.remove(first)
+        if self.running is None and self.pausing is None and self.ahead is not None:
             self.read.append(self.ahead)
             self.ahead = None
 
@@ -127,6 +136,8 @@ class Turns(RuleBasedStateMachine):
         asked.outcome = outcome
         if asked is self.running:
             self.running = None
+        elif asked is self.pausing:
+            self.pausing = None
         else:
             self.waiting.remove(asked)
 
@@ -136,7 +147,8 @@ class Turns(RuleBasedStateMachine):
         task = self.loop.create_task(collect(self.scheduler, number, client, urgency))
         asked = Asked(number, urgency, client, task)
         self.asked.append(asked)
-        older = [each for each in (self.running, *self.waiting) if each and client and each.client == client]
+        present = (self.running, self.pausing, *self.waiting)
+        older = [each for each in present if each and client and each.client == client]
         for each in older:
             self.over(each, "Overtaken")
         if not older and len(self.waiting) >= self.limit:
@@ -146,16 +158,17 @@ class Turns(RuleBasedStateMachine):
         self.next()
         self.settle()
 
-    @precondition(lambda self: self.running is not None)
+    @precondition(lambda self: self.running or self.pausing)
     @rule()
     def finish(self) -> None:
-        assert self.running is not None
-        self.engine.gate.set()
-        self.over(self.running, "answered")
+        asked = self.running or self.pausing
+        assert asked is not None
+        self.engine.gates[asked.number].set()
+        self.over(asked, "answered")
         self.next()
         self.settle()
 
-    @precondition(lambda self: self.running is not None)
+    @precondition(lambda self: self.running or self.pausing)
     @rule(data=st.data())
     def hang_up(self, data: st.DataObject) -> None:
         present = [each for each in self.asked if each.outcome is None]
@@ -179,7 +192,8 @@ class Turns(RuleBasedStateMachine):
         if not hasattr(self, "loop"):
             return
         assert [outcome_of(each.task) for each in self.asked] == [each.outcome for each in self.asked]
-        assert self.engine.running == (self.running.number if self.running else None)
+        assert self.engine.running == ([self.running.number] if self.running else [])
+        assert self.engine.pausing == ([self.pausing.number] if self.pausing else [])
         assert self.engine.most_at_once <= 1
         (line_end,) = self.loop.run_until_complete(self.engine.tokenize(["\n"]))[0]
         assert [ids.count(line_end) for ids in self.engine.warmed] == self.read
@@ -232,7 +246,7 @@ async def test_when_it_ends_all_are_told_and_nobody_is_taken() -> None:
         with pytest.raises(LocalcoderError, match="ending"):
             await each
     await settle()
-    assert engine.running is None
+    assert not engine.running
 
 
 def test_a_long_text_is_no_keystroke() -> None:

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from localcoder.engine import cache, generate, kv_shift, parking, prefill
-from localcoder.engine.api import Ended, Finished, ModelInfo, Request, Sampling, SpecialIds, Token
+from localcoder.engine.api import Ended, Event, Finished, ModelInfo, Request, Sampling, SpecialIds, Token
 from localcoder.engine.cache import LARGEST_DROP, KVCache, Slot
 from localcoder.engine.context import Context, DecodeAborted
 from localcoder.engine.generate import Generator
@@ -62,6 +62,8 @@ class FakeContext:
     cells: list[Cell] = field(default_factory=list)
     looks: int | None = None
     """Decodes and looks at whether the work is void that are left until it is; None: it never is."""
+    looks_until_pause: int | None = None
+    """The same until it is to pause."""
     is_broken: bool = False
     """What is put into a sequence is not whole."""
     first_spare_sequence = 4
@@ -108,6 +110,11 @@ class FakeContext:
             self.looks -= 1
         return self.looks == 0
 
+    def is_paused(self) -> bool:
+        if self.looks_until_pause:
+            self.looks_until_pause -= 1
+        return self.looks_until_pause == 0
+
     def decode(self, ids: Sequence[int], position: int, outputs: int = 0, seq: int = 0) -> None:
         self.decode_each([(token, position + i, seq) for i, token in enumerate(ids)])
 
@@ -119,7 +126,7 @@ class FakeContext:
             self.cells.append(Cell(position, token, {seq}))
             self.cells[-1].seen = tuple(sorted((each.position, each.token) for each in self.of(seq)))
         self.outputs = [cell.seen for cell in self.cells[-len(entries) :]]
-        if self.is_cancelled():
+        if self.is_cancelled() or self.is_paused():
             for _, position, seq in entries:
                 self.seq_rm(seq, position, -1)
             raise DecodeAborted
@@ -235,14 +242,29 @@ class Requests(RuleBasedStateMachine):
             lacking = len(self.ids) - 1 - self.generator.prefill.cache.reusable(self.ids, exact=exact)
             assert lacking <= (0 if exact else cache.EXACT_IS_WORTH)
 
-    @rule(looks=looks, max_tokens=st.integers(1, 12), alternatives=st.sampled_from([1, 1, 2, 5]), drafts=st.booleans())
-    def asks(self, looks: int | None, max_tokens: int, alternatives: int, drafts: bool) -> None:
+    @rule(
+        looks=looks,
+        pauses=st.lists(st.integers(1, 6), max_size=3),
+        max_tokens=st.integers(1, 12),
+        alternatives=st.sampled_from([1, 1, 2, 5]),
+        drafts=st.booleans(),
+    )
+    def asks(self, looks: int | None, pauses: list[int], max_tokens: int, alternatives: int, drafts: bool) -> None:
+        """And lets others go first, if it is one text."""
         ids = self.ids
         reusable = self.generator.prefill.reusable(ids)
         self.llama.looks, self.llama.sampled = looks, {}
         request = Request(ids, max_tokens, alternatives=alternatives, drafts=drafts)
-        *events, finished = self.generator.generate(request, 0.0, self.llama.is_cancelled)
-        self.llama.looks = None
+        self.llama.looks_until_pause = pauses.pop() if pauses and alternatives == 1 else None
+        events: list[Event] = []
+        for event in self.generator.generate(request, 0.0, self.llama.is_cancelled, self.llama.is_paused):
+            if event is None:
+                self.others_go_first()
+                self.llama.looks_until_pause = pauses.pop() if pauses else None
+            else:
+                events.append(event)
+        self.llama.looks = self.llama.looks_until_pause = None
+        finished = events.pop()
         assert isinstance(finished, Finished)
         if not self.llama.is_broken:
             assert finished.stats.tokens_reused >= reusable - cache.SMALLEST_LOSS
@@ -259,6 +281,15 @@ class Requests(RuleBasedStateMachine):
                 reason = ended[branch] if alternatives > 1 else finished.reason
                 room = max_tokens if self.window else min(max_tokens, self.llama.n_cells - len(ids))
                 assert len(said) == room if reason == "length" else reason == "end"
+
+    def others_go_first(self) -> None:
+        looks, sampled = self.llama.looks, self.llama.sampled
+        self.llama.looks = self.llama.looks_until_pause = None
+        self.llama.sampled = {}
+        before, after = self.others[-1] if self.others else (self.after, self.before)
+        for ids in ((PREFIX, SUFFIX, *after, MIDDLE, *before), (PREFIX, SUFFIX, *before[:5], MIDDLE, *after)):
+            list(self.generator.generate(Request(ids[: self.llama.n_cells // 2], 2), 0.0, lambda: False))
+        self.llama.looks, self.llama.sampled = looks, sampled
 
     @rule()
     def cannot_be_restored(self) -> None:
