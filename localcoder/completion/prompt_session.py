@@ -190,11 +190,12 @@ class PromptSession:
             if window is not plan.full:
                 await engine.warm(ids, exact=False)
             while window is not plan.full:
-                size = int(len(ids) * STAGE)
-                if size >= len(full_ids):
-                    ids, window = full_ids, plan.full
-                else:
+                read, size = len(ids), int(len(ids) * STAGE)
+                if size < len(full_ids) and window.is_cut:
                     ids, window = await fit.ids(size, self._next, int(size * GROWTH))
+                if size >= len(full_ids) or len(ids) <= read:
+                    # What is left is pieces of other files, or no more than a stage.
+                    ids, window = full_ids, plan.full
                 self._next = window
                 await engine.warm(ids, exact=False)
                 if (await engine.estimate(ids)).unread > WORTH_EXACT_TOKENS:

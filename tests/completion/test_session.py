@@ -1,6 +1,7 @@
 """Which prompts one session makes, one after the other and at once."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 from localcoder.completion.document import Document, Snippet
@@ -80,3 +81,45 @@ async def test_a_document_that_fits_again_goes_in_whole() -> None:
     assert (whole.prefix, whole.suffix) == (short.prefix, short.suffix)
     wider = await prompt(session, engine, at_line(200), Limits(4000, 16, None))
     assert (wider.prefix, wider.suffix) == (at_line(200).prefix, at_line(200).suffix)
+
+
+async def test_reading_on_grows_the_window_until_it_is_the_full_one() -> None:
+    session, engine = PromptSession(), WordEngine(tokens_per_s=60.0)
+    limits = Limits(1500, 16, 0.5)
+    plan = await session.plan(at_line(200), engine, INFO, "spm", limits)
+    assert len(plan.ids) < 60 and plan.background_ids is not None
+    session.read_on(plan)
+    await asyncio.wait_for(session.finish_reading(), 10)
+    sizes = [len(ids) for ids in engine.warmed]
+    assert engine.warmed[-1] == plan.background_ids and len(plan.background_ids) > 1000
+    assert all(smaller < larger <= 2 * smaller for smaller, larger in itertools.pairwise(sizes[:-1]))
+
+
+async def test_reading_on_ends_where_only_pieces_of_other_files_are_left() -> None:
+    snippets = (Snippet("other.py", "x = compute(1)\n" * 60),)
+    session, engine = PromptSession(), WordEngine(tokens_per_s=60.0)
+    document = Document("".join(LINES[:6]), 40, snippets=snippets)
+    plan = await session.plan(document, engine, INFO, "spm", Limits(1500, 16, 0.5))
+    assert plan.background_ids is not None
+    session.read_on(plan)
+    await asyncio.wait_for(session.finish_reading(), 10)
+    assert engine.warmed[-1] == plan.background_ids
+
+
+async def test_a_new_plan_ends_the_reading() -> None:
+    class Endless(WordEngine):
+        ended = 0
+
+        async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                self.ended += 1
+
+    session, engine = PromptSession(), Endless(tokens_per_s=60.0)
+    for expected in (0, 1, 2):
+        plan = await asyncio.wait_for(session.plan(at_line(200), engine, INFO, "spm", Limits(1500, 16, 0.5)), 10)
+        assert engine.ended == expected
+        session.read_on(plan)
+        await asyncio.sleep(0)
+    await session.stop_reading()
