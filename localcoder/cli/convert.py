@@ -55,7 +55,7 @@ def command(
     shard, each checked, used and deleted; a run that was interrupted goes on where it ended.
 
     The weights are read once, whatever the number of types. Each file appears when it is complete, with its sha256
-    beside it.
+    beside it. After an interruption the same command goes on from the tensors that were finished.
     """
     from converters.checkpoint import open_checkpoint
     from converters.lora import convert_adapter, is_adapter, read_adapter
@@ -121,17 +121,26 @@ def _convert(
     errors: bool,
     quiet: bool,
 ) -> None:
-    from converters.convert import run
+    from converters.convert import GOES_ON, run
+    from converters.errors import ConvertError
     from converters.model import read_model
     from converters.plan import refuse_overwriting
     from converters.request import prepare
+    from converters.unfinished import left_over
 
     prepared = watch(prepare(request, read_model(found), shards, errors=errors), quiet=quiet)
     if dry_run:
         click.echo(_as_json(prepared) if as_json else _as_table(prepared))
         return
     refuse_overwriting(prepared.plan, [found.directory / shard for shard in found.shards])
-    for written in watch(run(prepared.plan, shards, request.threads), quiet=quiet):
+    try:
+        files = watch(run(prepared.plan, shards, request.threads), quiet=quiet)
+    except BaseException as error:
+        # A ConvertError says it itself.
+        if not isinstance(error, ConvertError) and left_over(prepared.plan):
+            click.echo(GOES_ON, err=True)
+        raise
+    for written in files:
         click.echo(f"{written.path}  {written.size_bytes:,} bytes  {written.type}")
 
 

@@ -18,6 +18,7 @@ _STAGES = {
     "examine": "Looking for values that 16 bits cannot hold",
     "measure": "Measuring errors",
     "download": "Downloading",
+    "resume": "Checking what is done already",
     "convert": "Converting",
     "check": "sha256",
     "inspect": "Checking rows",
@@ -33,7 +34,7 @@ def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_b
 
     `one_bar`: a stage's bar takes the place of the last one's.
 
-    Ctrl-C and SIGTERM close the work, so that it can remove what is half-written.
+    Ctrl-C and SIGTERM close the work, so that it can remove what is half-written, or keep what it can go on from.
     """
     with _terminable(), contextlib.closing(work):
         if quiet or not sys.stderr.isatty():
@@ -43,14 +44,26 @@ def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_b
             BarColumn,
             DownloadColumn,
             Progress,
+            Task,
             TaskID,
             TextColumn,
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
+        from rich.text import Text
+
+        class Left(TimeRemainingColumn):
+            """What the work itself expects, where it says so."""
+
+            def render(self, task: Task) -> Text:
+                left_s = task.fields.get("left_s")
+                if left_s is None:
+                    return super().render(task)
+                minutes, seconds = divmod(round(left_s), 60)
+                return Text(f"{minutes // 60}:{minutes % 60:02}:{seconds:02}", style="progress.remaining")
 
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        with Progress(*columns, Left(), console=Console(stderr=True)) as bar:
             tasks: dict[str, TaskID] = {}
             while True:
                 try:
@@ -64,7 +77,7 @@ def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_b
                     # What an earlier run had done already is no part of this one's speed.
                     name = _STAGES.get(event.stage, event.stage)
                     tasks[event.stage] = bar.add_task(name, total=event.total_bytes or None, completed=event.done_bytes)
-                bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes)
+                bar.update(tasks[event.stage], completed=event.done_bytes, total=event.total_bytes, left_s=event.left_s)
 
 
 def _drain(work: Generator[Progress, None, Result]) -> Result:

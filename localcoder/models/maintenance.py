@@ -88,6 +88,10 @@ def _why_useless(path: Path, *, parts: bool) -> str:
         return "a link to nothing" if path.is_symlink() and not path.exists() else ""
     if name.endswith((".gguf.part", ".gguf.part.json")):
         return "an interrupted pull" if parts else ""
+    if match := re.fullmatch(r"\.(.+\.gguf)\.(?:partial|journal)", name):
+        if all(path.with_name(f".{match[1]}.{end}").exists() for end in ("partial", "journal")):
+            return "an interrupted conversion" if parts else ""
+        return "half a file"
     if name.endswith(".partial") and name.startswith("."):
         return "half a file"
     if name.endswith(".gguf.sha256"):

@@ -47,7 +47,7 @@ class ModelJob:
         self._run(f"Converting {checkpoint.name} to {type_name}", lambda: self._convert(checkpoint, type_name))
 
     def stop(self) -> None:
-        """End the running job soon; a pull can be continued later."""
+        """End the running job soon; the same one can be continued later."""
         self._stop.set()
 
     def _convert(self, checkpoint: Path, type_name: str) -> Path | None:
@@ -79,7 +79,7 @@ class ModelJob:
                     step = next(work)
                 except StopIteration as done:
                     return Path(done.value[0].path)
-                self._progress(step.stage, step.done_bytes, step.total_bytes, step.bytes_per_s)
+                self._progress(step.stage, step.done_bytes, step.total_bytes, step.bytes_per_s, step.left_s)
                 if self._stop.is_set():
                     work.close()
                     return None
@@ -96,9 +96,10 @@ class ModelJob:
         else:
             self.state = JobState(title, "done" if result else "stopped", result=result)
 
-    def _progress(self, stage: str, done: int, total: int, rate: float) -> None:
+    def _progress(self, stage: str, done: int, total: int, rate: float, left_s: float | None = None) -> None:
         fraction = done / total if total else 0.0
-        left = (total - done) / rate if rate > 0 else 0.0
+        by_bytes = (total - done) / rate if rate > 0 else 0.0
+        left = by_bytes if left_s is None else left_s
         line = f"{stage} {bar(fraction, 16)} {gigabytes(done)} of {gigabytes(total)} · {gigabytes(int(rate))}/s"
         minutes, seconds = divmod(int(left), 60)
         self.state = JobState(self.state.title, f"{line} · {minutes}:{seconds:02} left", is_running=True)
