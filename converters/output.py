@@ -198,6 +198,27 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether a run writes this file now; false too where the system has no locks to tell by."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fd = os.open(partial_path(path), os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file, which appears whole or not at all as large ones do, but without a sidecar."""
     file = PendingFile(path, len(data))

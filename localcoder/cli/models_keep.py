@@ -55,10 +55,10 @@ def verify_command(models: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
 @click.command("prune")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-@click.option("--keep-parts", is_flag=True, help="Leave interrupted pulls, which could go on.")
+@click.option("--keep-parts", is_flag=True, help="Leave interrupted pulls and conversions, which could go on.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def prune_command(dry_run: bool, keep_parts: bool, as_json: bool) -> None:
-    """Delete interrupted pulls, half-written files and links to nothing. What a running localcoder uses stays."""
+    """Delete interrupted pulls and conversions, half files, links to nothing. What a running localcoder uses stays."""
     from localcoder.models.maintenance import delete, leftovers
     from localcoder.models.memory_fit import gigabytes
 

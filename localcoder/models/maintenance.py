@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from converters.output import is_being_written
 from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
@@ -66,7 +67,7 @@ def _known_digest(model: Installed) -> str:
 
 
 def leftovers(*, parts: bool = True) -> list[Leftover]:
-    """What lies in the models directory unused. With `parts`: interrupted pulls too, which could go on."""
+    """What lies in the models directory unused. With `parts`: interrupted pulls and conversions too."""
     folder = paths.models_dir()
     found = []
     try:
@@ -105,6 +106,8 @@ def delete(leftover: Leftover) -> bool:
     """Delete it, unless a running localcoder is working on it; says whether it is gone. Raises LocalcoderError."""
     match = re.match(r"\.?(.+?\.gguf)(?:\.|$)", leftover.path.name)
     name = match[1] if match else leftover.path.name
+    if is_being_written(leftover.path.with_name(name)):
+        return False
     try:
         with provenance.hold(leftover.path.parent, name):
             leftover.path.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""The time that a conversion's progress bar says is left against the time that it really took.
+
+    python tests/benchmarks/time_left.py CHECKPOINT -t Q4_K_M --work DIR [--resume-at 0.4]
+
+With `--resume-at`, the conversion is interrupted at that share of the bytes and gone on with, and what is said after
+that is measured: what was done before must not count as speed. The machine should do nothing else meanwhile.
+
+Prints, at 20, 50 and 80 % of the bytes, the seconds predicted, those by bytes alone, and those that passed until the
+files had their names; and the largest error of both from 20 to 90 %.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from converters.checkpoint import open_checkpoint
+from converters.convert import run
+from converters.model import find_recipe, plan_model, read_model, recipe_mixture
+from converters.rows import LocalShards
+
+SHARES = (0.2, 0.5, 0.8)
+LAST_SHARE = 0.9
+"""What remains after this is too short for a ratio to say anything."""
+
+
+def convert(plan, shards, resume_at):
+    """Events of the conversion with the seconds at which they came, and the seconds at its end."""
+    if resume_at:
+        work = run(plan, shards)
+        for event in work:
+            if event.stage == "convert" and event.done_bytes >= resume_at * event.total_bytes:
+                break
+        work.close()
+    start = time.monotonic()
+    events = [(time.monotonic() - start, event) for event in run(plan, shards)]
+    return [(at, event) for at, event in events if event.stage == "convert"], time.monotonic() - start
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("-t", "--type", action="append", default=[], dest="types")
+    parser.add_argument("--work", type=Path, required=True, help="where outputs go; they are removed")
+    parser.add_argument("--resume-at", type=float, default=0.0, help="a share of the bytes, for example 0.4")
+    args = parser.parse_args()
+    model = read_model(open_checkpoint(args.checkpoint))
+    mixtures = [recipe_mixture(model, find_recipe(name)) for name in args.types or ["Q4_K_M"]]
+    plan = plan_model(model, mixtures, args.work)
+    events, end = convert(plan, LocalShards(args.checkpoint), args.resume_at)
+    for planned in plan.files:
+        planned.path.unlink()
+        planned.path.with_name(planned.path.name + ".sha256").unlink()
+    first = events[0][1].done_bytes
+    errors = []
+    shares = list(SHARES)
+    for at, event in events:
+        share = event.done_bytes / event.total_bytes
+        if event.left_s is None or share < SHARES[0] or event.done_bytes == first:
+            continue
+        by_bytes = (event.total_bytes - event.done_bytes) * (at - events[0][0]) / (event.done_bytes - first)
+        left = end - at
+        if share <= LAST_SHARE:
+            errors.append((event.left_s / left - 1, by_bytes / left - 1))
+        while shares and share >= shares[0]:
+            print(
+                f"{shares.pop(0):.0%}: {event.left_s:.1f} s predicted ({event.left_s / left:.2f}), "
+                f"{by_bytes:.1f} s by bytes ({by_bytes / left:.2f}), {left:.1f} s real"
+            )
+    ours, naive = (max(map(abs, column)) for column in zip(*errors, strict=True))
+    print(f"{end:.1f} s; largest error from {SHARES[0]:.0%} to {LAST_SHARE:.0%}: {ours:.1%}, by bytes {naive:.1%}")
+
+
+if __name__ == "__main__":
+    main()
