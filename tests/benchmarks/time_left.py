@@ -1,9 +1,10 @@
 """The time that a conversion's progress bar says is left against the time that it really took.
 
-    python tests/benchmarks/time_left.py CHECKPOINT -t Q4_K_M --work DIR [--resume-at 0.4]
+    python tests/benchmarks/time_left.py CHECKPOINT -t Q4_K_M --work DIR [--resume-at 0.4] [--processor-time]
 
 With `--resume-at`, the conversion is interrupted at that share of the bytes and gone on with, and what is said after
-that is measured: what was done before must not count as speed. The machine should do nothing else meanwhile.
+that is measured: what was done before must not count as speed. On a machine that does other work besides, which
+nothing can predict, `--processor-time` lets this process's processor seconds stand for the clock's.
 
 Prints, at 20, 50 and 80 % of the bytes, the seconds predicted, those by bytes alone, and those that passed until the
 files had their names; and the largest error of both from 20 to 90 %.
@@ -12,7 +13,9 @@ files had their names; and the largest error of both from 20 to 90 %.
 import argparse
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+from converters import blocks, tally
 from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
@@ -23,7 +26,7 @@ LAST_SHARE = 0.9
 """What remains after this is too short for a ratio to say anything."""
 
 
-def convert(plan, shards, resume_at):
+def convert(plan, shards, resume_at, clock):
     """Events of the conversion with the seconds at which they came, and the seconds at its end."""
     if resume_at:
         work = run(plan, shards)
@@ -31,9 +34,9 @@ def convert(plan, shards, resume_at):
             if event.stage == "convert" and event.done_bytes >= resume_at * event.total_bytes:
                 break
         work.close()
-    start = time.monotonic()
-    events = [(time.monotonic() - start, event) for event in run(plan, shards)]
-    return [(at, event) for at, event in events if event.stage == "convert"], time.monotonic() - start
+    start = clock()
+    events = [(clock() - start, event) for event in run(plan, shards)]
+    return [(at, event) for at, event in events if event.stage == "convert"], clock() - start
 
 
 def main():
@@ -42,11 +45,16 @@ def main():
     parser.add_argument("-t", "--type", action="append", default=[], dest="types")
     parser.add_argument("--work", type=Path, required=True, help="where outputs go; they are removed")
     parser.add_argument("--resume-at", type=float, default=0.0, help="a share of the bytes, for example 0.4")
+    parser.add_argument("--processor-time", action="store_true")
     args = parser.parse_args()
+    clock = time.process_time if args.processor_time else time.monotonic
+    if args.processor_time:
+        tally.time = SimpleNamespace(monotonic=time.process_time)
+        blocks.time = SimpleNamespace(perf_counter=time.thread_time)
     model = read_model(open_checkpoint(args.checkpoint))
     mixtures = [recipe_mixture(model, find_recipe(name)) for name in args.types or ["Q4_K_M"]]
     plan = plan_model(model, mixtures, args.work)
-    events, end = convert(plan, LocalShards(args.checkpoint), args.resume_at)
+    events, end = convert(plan, LocalShards(args.checkpoint), args.resume_at, clock)
     for planned in plan.files:
         planned.path.unlink()
         planned.path.with_name(planned.path.name + ".sha256").unlink()
