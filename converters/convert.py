@@ -111,7 +111,7 @@ def _convert(
     jobs = _jobs(files)
     sources = {tensor.source.name: tensor.source for planned in plan.files for tensor in planned.tensors}
     total = sum(source.size_bytes for source in sources.values())
-    tally = Tally(jobs, total, with_importance=bool(plan.importance))
+    tally = Tally(jobs, files, total, with_importance=bool(plan.importance))
     try:
         with ThreadPoolExecutor(threads, thread_name_prefix="convert") as executor:
             for shard, listed in jobs.items():
@@ -122,7 +122,7 @@ def _convert(
                 with shards.open(shard) as path, Reader(path) as reader:
                     stop = threading.Event()
                     blocks = (b for job in listed for b in blocks_of(job, plan.importance, reader, stop))
-                    yield from _handle(blocks, stop, executor, _QUEUED_PER_THREAD * threads, tally, files)
+                    yield from _handle(blocks, stop, executor, _QUEUED_PER_THREAD * threads, tally)
                 yield tally.event()
         tally.finish()
     except BaseException:
@@ -136,7 +136,6 @@ def _handle(
     executor: ThreadPoolExecutor,
     queued: int,
     tally: Tally,
-    files: Sequence[UnfinishedFile],
 ) -> Iterator[Progress]:
     """Hand blocks to the threads, never more than `queued` at a time, until all are done."""
     waiting: deque[Running] = deque()
@@ -146,8 +145,7 @@ def _handle(
             while len(waiting) > queued:
                 wait([running.future for running in waiting], return_when=FIRST_COMPLETED)
                 tally.collect(waiting)
-                for file in files:
-                    file.pending.hash_along()
+                tally.hash_along()
                 if tally.is_event_due:
                     yield tally.event()
         while waiting:

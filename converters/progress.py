@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Progress:
     """Stages are "download", "examine", "measure", "resume", "convert", "check", "inspect", "repair".
 
-    `bytes_per_s` counts since the stage began, and is 0 where a rate would say nothing. `left_s` is how long the stage
+    `bytes_per_s` counts since the stage began, and is 0 where a rate would say nothing. `left_s` is how long the work
     will last yet, where that is known better than by bytes.
     """
 

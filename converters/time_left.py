@@ -1,11 +1,12 @@
 """How long a conversion will last yet, by what each kind of work has cost so far.
 
 Bytes say little: a weight costs ten times as much in Q4_K as in Q8_0, and a file mixes types unevenly over its layers.
-So work is counted by kind (reading a dtype, making a type), each at its own measured seconds a value.
+So work is counted by kind (reading a dtype, making a type, hashing), each at its own measured seconds a value.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,12 @@ _STEP_S = 0.5
 
 _SAMPLE_VALUES = 1 << 14
 """Values on which a type is tried. Chosen: some milliseconds in the slowest type."""
+
+_SAMPLE_BYTES, _SAMPLE_ROUNDS = 1 << 24, 16
+"""Bytes on which hashing is tried, and in how many rounds. Chosen: some milliseconds, and little memory."""
+
+HASH = "sha256"
+"""The kind of work that hashing is, its values being bytes. One thread does it, so it ends no sooner than it alone."""
 
 
 class TimeLeft:
@@ -52,7 +59,10 @@ class TimeLeft:
             self._marks.append((now, self._values.copy()))
             while now - self._marks[1][0] > _WINDOW_S:
                 self._marks.popleft()
-        return left * (now - begun) / done if done > 0 else None
+        if done <= 0:
+            return None
+        hashing_s = (self._planned.get(HASH, 0) - self._values[HASH]) * costs.get(HASH, 0.0)
+        return max(left * (now - begun) / done, hashing_s)
 
     def _costs(self) -> dict[str, float]:
         """Seconds a value, by kind; nothing as long as nothing was handled."""
@@ -62,6 +72,15 @@ class TimeLeft:
         scale = sum(self._seconds[kind] for kind in seen) / expected if expected else 1.0
         unseen = {kind: self._sampled.get(kind, 0.0) * scale for kind in self._planned.keys() - known.keys()}
         return known | unseen if known else {}
+
+
+def try_hash() -> tuple[int, float]:
+    """Bytes, and the seconds that hashing them takes on this machine."""
+    data = bytes(_SAMPLE_BYTES // _SAMPLE_ROUNDS)
+    start = time.perf_counter()
+    for _ in range(_SAMPLE_ROUNDS):
+        hashlib.sha256(data).digest()
+    return _SAMPLE_BYTES, time.perf_counter() - start
 
 
 def try_types(types: Iterable[str], *, with_importance: bool) -> dict[str, float]:

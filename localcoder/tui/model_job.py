@@ -94,7 +94,9 @@ class ModelJob:
         except LocalcoderError as error:
             self.state = JobState(title, error.what, error=error)
         else:
-            self.state = JobState(title, "done" if result else "stopped; started again, it goes on from here", result=result)
+            self.state = JobState(
+                title, "done" if result else "stopped; started again, it goes on from here", result=result
+            )
 
     def _progress(self, stage: str, done: int, total: int, rate: float, left_s: float | None = None) -> None:
         fraction = done / total if total else 0.0

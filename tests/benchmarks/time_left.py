@@ -2,8 +2,8 @@
 
     python tests/benchmarks/time_left.py CHECKPOINT -t Q4_K_M --work DIR [--resume-at 0.4] [--processor-time]
 
-With `--resume-at`, the conversion is interrupted at that share of the bytes and gone on with, and what is said after
-that is measured: what was done before must not count as speed. On a machine that does other work besides, which
+With `--resume-at`, the conversion is interrupted at that share of the bytes and gone on with, and the rest is what is
+measured: what was done before must not count as speed. On a machine that does other work besides, which
 nothing can predict, `--processor-time` lets this process's processor seconds stand for the clock's.
 
 Prints, at 20, 50 and 80 % of the bytes, the seconds predicted, those by bytes alone, and those that passed until the
@@ -49,7 +49,7 @@ def main():
     args = parser.parse_args()
     clock = time.process_time if args.processor_time else time.monotonic
     if args.processor_time:
-        tally.time = SimpleNamespace(monotonic=time.process_time)
+        tally.time = SimpleNamespace(monotonic=time.process_time, perf_counter=time.thread_time)
         blocks.time = SimpleNamespace(perf_counter=time.thread_time)
     model = read_model(open_checkpoint(args.checkpoint))
     mixtures = [recipe_mixture(model, find_recipe(name)) for name in args.types or ["Q4_K_M"]]
@@ -62,8 +62,8 @@ def main():
     errors = []
     shares = list(SHARES)
     for at, event in events:
-        share = event.done_bytes / event.total_bytes
-        if event.left_s is None or share < SHARES[0] or event.done_bytes == first:
+        share = (event.done_bytes - first) / (event.total_bytes - first)
+        if event.left_s is None or share < SHARES[0]:
             continue
         by_bytes = (event.total_bytes - event.done_bytes) * (at - events[0][0]) / (event.done_bytes - first)
         left = end - at
