@@ -20,6 +20,7 @@ from converters.checkpoint import open_checkpoint
 from converters.convert import run
 from converters.model import find_recipe, plan_model, read_model, recipe_mixture
 from converters.rows import LocalShards
+from converters.unfinished import left_over
 
 SHARES = (0.2, 0.5, 0.8)
 LAST_SHARE = 0.9
@@ -54,6 +55,8 @@ def main():
     model = read_model(open_checkpoint(args.checkpoint))
     mixtures = [recipe_mixture(model, find_recipe(name)) for name in args.types or ["Q4_K_M"]]
     plan = plan_model(model, mixtures, args.work)
+    if left := left_over(plan):
+        raise SystemExit(f"{left[0]} is what an earlier run left, and this one would go on from it: delete it first.")
     events, end = convert(plan, LocalShards(args.checkpoint), args.resume_at, clock)
     for planned in plan.files:
         planned.path.unlink()
