@@ -44,7 +44,10 @@ class Journal:
                     self.claims = claims
                     os.ftruncate(self._fd, found.rfind(b"\n") + 1)
             except BaseException:
-                self.close()
+                if self.claims:
+                    self.close()
+                else:
+                    self.remove()
                 raise
 
     def note(self, checksums: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from converters import ggml
+from converters.errors import ConvertError
 from converters.imatrix import Columns, columns_of
 from converters.journal import Journal, checksum, journal_path
 from converters.output import PendingFile, partial_path, sync_directory
@@ -35,7 +36,7 @@ class UnfinishedFile:
         try:
             self._journal = Journal(planned.path, key, is_wanted=self.pending.is_left_over)
         except BaseException:
-            if not self.pending.is_left_over:
+            if not journal_path(planned.path).exists():
                 self.pending.discard()
             self.pending.close()
             raise
@@ -53,11 +54,14 @@ class UnfinishedFile:
         return [tensor for tensor in self.planned.tensors if tensor.name in self._journal.claims]
 
     def check(self, tensor: PlannedTensor, reader: Reader) -> bool:
-        """Whether the tensor's bytes have the checksum that the journal gives. From any thread."""
+        """Whether the tensor's bytes can be read and have the checksum that the journal gives. From any thread."""
         digests = []
         for first, size in block_spans(tensor):
             data = scratch("check", size)
-            reader.read_into(data, tensor.offset + first)
+            try:
+                reader.read_into(data, tensor.offset + first)
+            except ConvertError:
+                return False
             digests.append(hashlib.sha256(data.data).digest())
         return checksum(digests) == self._journal.claims[tensor.name]
 

@@ -16,6 +16,7 @@ from converters.convert import GOES_ON, run
 from converters.errors import ConvertError
 from converters.output import PendingFile, require_space, write_whole
 from converters.rows import LocalShards
+from converters.unfinished import begin
 from tests.converters.driving import plan_recipes
 
 
@@ -52,6 +53,16 @@ def test_a_disk_that_fills_up_meanwhile(small_disk: Path, mini: Path) -> None:
     (small_disk / "other").unlink()
     list(run(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini)))
     assert sorted(path.name for path in small_disk.iterdir()) == ["mini-BF16.gguf", "mini-BF16.gguf.sha256"]
+
+
+def test_a_disk_that_is_full_when_the_journal_begins(mini: Path, small_disk: Path) -> None:
+    (small_disk / "other").write_bytes(b"")
+    with pytest.raises(OSError, match="No space"), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
+    with pytest.raises(ConvertError, match="disk is full"):
+        begin(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini))
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
 
 
 def test_space_is_counted_by_disk(tmp_path: Path) -> None:
