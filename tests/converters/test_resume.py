@@ -357,3 +357,16 @@ def test_stopped_before_anything_is_whole_it_leaves_nothing(checkpoint: Path, tm
     assert len(list(tmp_path.iterdir())) == 2
     file.leave()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_processes_to_one_file(checkpoint: Path, whole: Path, tmp_path: Path) -> None:
+    """Whoever comes second is told so, or takes its turn; neither leaves another file than a single one would."""
+    command = [sys.executable, "-c", KILLED, str(checkpoint), str(tmp_path), TYPE]
+    root = Path(__file__).parents[2]
+    both = [subprocess.Popen(command, cwd=root, text=True, stderr=subprocess.PIPE) for _ in range(2)]
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert 0 in codes
+    assert all("is being written by another run" in error for error, code in zip(errors, codes, strict=True) if code)
+    assert same(tmp_path, whole, NAME, f"{NAME}.sha256")
+    assert len(list(tmp_path.iterdir())) == 2
