@@ -124,7 +124,7 @@ def convert_adapter(
             for (_, source, factor), size in zip(parts, sizes, strict=True):
                 values = read_rows(reader, source, 0, source.shape[0]) * np.float32(factor)
                 pending.write_at(offset, _encode(source.name, type_name, values).data)
-                pending.leave_zero(offset + size, offset + -(-size // 32) * 32)
+                pending.mark_final(offset + size, offset + -(-size // 32) * 32)
                 offset += -(-size // 32) * 32
                 yield Progress("convert", offset, total, 0.0)
         digest = pending.commit()

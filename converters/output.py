@@ -26,32 +26,43 @@ class PendingFile:
     The hidden name is the same in every run, so what a killed run left behind is written over by the next one, and a
     lock on it keeps two runs apart. It is hashed while it grows (`hash_along`), from the page cache: hashed at the end,
     one core would be busy for seconds while the others wait.
+
+    With `keep`, what an earlier run left is not emptied if it has the right size (`is_left_over`): then its bytes are
+    not zero, and what is to be zero has to be written.
     """
 
-    def __init__(self, path: Path, size_bytes: int) -> None:
+    def __init__(self, path: Path, size_bytes: int, *, keep: bool = False) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.name}.partial")
+        self.partial = partial_path(path)
         self.size_bytes = size_bytes
         self._lock = threading.Lock()
         self._digest, self._hashed = hashlib.sha256(), 0
         self._written: list[tuple[int, int]] = []  # a heap of (first byte, end), all from `_hashed` on
         self._reading: io.FileIO | None = None
-        with _as_convert_error(path):
+        with as_convert_error(path):
             self._fd = self._open_locked()
         try:
-            with _as_convert_error(path):
-                os.ftruncate(self._fd, 0)
-                os.ftruncate(self._fd, size_bytes)
+            with as_convert_error(path):
+                self.is_left_over = keep and os.fstat(self._fd).st_size == size_bytes
+            if not self.is_left_over:
+                self.empty()
         except BaseException:
             self.discard()
             raise
+
+    def empty(self) -> None:
+        """Make every byte zero."""
+        with as_convert_error(self.path):
+            os.ftruncate(self._fd, 0)
+            os.ftruncate(self._fd, self.size_bytes)
+        self.is_left_over = False
 
     def write_at(self, offset: int, data: memoryview | bytes) -> None:
         """Write all of `data` at `offset` (bytes). No byte may be written twice."""
         view = memoryview(data).cast("B")
         end = offset + len(view)
         start = offset
-        with _as_convert_error(self.path):
+        with as_convert_error(self.path):
             while view:
                 if hasattr(os, "pwrite"):
                     count = os.pwrite(self._fd, view, offset)
@@ -60,13 +71,17 @@ class PendingFile:
                         os.lseek(self._fd, offset, os.SEEK_SET)
                         count = os.write(self._fd, view)
                 offset, view = offset + count, view[count:]
-        self.leave_zero(start, end)
+        self.mark_final(start, end)
 
-    def leave_zero(self, start: int, end: int) -> None:
+    def mark_final(self, start: int, end: int) -> None:
         """Nothing more will be written to these bytes: the hash need not wait for them."""
         if start < end:
             with self._lock:
                 heapq.heappush(self._written, (start, end))
+
+    @property
+    def is_open(self) -> bool:
+        return self._fd >= 0
 
     @property
     def hashed_bytes(self) -> int:
@@ -86,7 +101,7 @@ class PendingFile:
                 heapq.heappush(self._written, (until, end))
         if until == self._hashed:
             return False
-        with _as_convert_error(self.path):
+        with as_convert_error(self.path):
             if self._reading is None:
                 self._reading = io.FileIO(self.partial)
             buffer = memoryview(bytearray(until - self._hashed))
@@ -98,26 +113,37 @@ class PendingFile:
                 self._hashed, buffer = self._hashed + count, buffer[count:]
         return True
 
-    def commit(self) -> str:
-        """Sync, rename, and write the sha256 (hexadecimal, also returned) to `NAME.sha256` in sha256sum's format."""
+    def commit(self, journal: Path | None = None) -> str:
+        """Sync, rename, and write the sha256 (hexadecimal, also returned) to `NAME.sha256` in sha256sum's format.
+
+        The journal, which nothing may hold open, is removed as soon as the file has its name.
+        """
         while self.hash_along():
             pass
         if self._hashed != self.size_bytes:
             raise AssertionError(f"byte {self._hashed} of {self.path} was never written")
         digest, sidecar = self._digest.hexdigest(), self.path.with_name(self.path.name + ".sha256")
-        self.give_name(outdated=sidecar)
+        self.give_name(outdated=sidecar, journal=journal)
         write_whole(sidecar, f"{digest}  {self.path.name}\n".encode())
         return digest
 
-    def give_name(self, outdated: Path | None = None) -> None:
+    def sync(self) -> None:
+        """Make what was written last."""
+        with as_convert_error(self.path):
+            os.fsync(self._fd)
+
+    def give_name(self, outdated: Path | None = None, journal: Path | None = None) -> None:
         """Sync and rename; before the rename, remove the file that would say wrong things of the new one."""
-        with _as_convert_error(self.path):
+        with as_convert_error(self.path):
             os.fsync(self._fd)
             if outdated:
                 outdated.unlink(missing_ok=True)
             if sys.platform == "win32":
                 self.close()
             self.partial.replace(self.path)
+            if journal:
+                # Before the lock goes: the next run's journal has the same name.
+                journal.unlink(missing_ok=True)
             self.close()
 
     def discard(self) -> None:
@@ -158,12 +184,39 @@ class PendingFile:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConvertError(f"{self.path} is being written by another run.", "Wait for it, or end it.") from None
+            what = f"{self.path} is being written by another run."
+            raise ConvertError(what, "Wait for it, or end it.", is_passing=True) from None
         except OSError:
             return True  # A file system without locks: two runs at once are then the user's affair.
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(fd), self.partial.stat())
         return False
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is while it is written."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a run writes this file now; false too where the system has no locks to tell by."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fd = os.open(partial_path(path), os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -208,7 +261,7 @@ def require_space(files: Iterable[tuple[Path, int]]) -> None:
         while not folder.exists():
             folder = folder.parent
         device = folder.stat().st_dev
-        partial = path.with_name(f".{path.name}.partial")
+        partial = partial_path(path)
         leftover = partial.stat() if partial.exists() else None
         reusable = getattr(leftover, "st_blocks", 0) * 512
         needed[device] = needed.get(device, 0) + size_bytes - reusable
@@ -223,10 +276,12 @@ def require_space(files: Iterable[tuple[Path, int]]) -> None:
 
 
 @contextlib.contextmanager
-def _as_convert_error(path: Path) -> Iterator[None]:
+def as_convert_error(path: Path) -> Iterator[None]:
+    """Say in one line what a failing disk, or a full one, did to the file that will be at `path`."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-            raise ConvertError(f"{path}: the disk is full.", "Make room, or give another folder with -o.") from None
+            todo = "Make room, or give another folder with -o."
+            raise ConvertError(f"{path}: the disk is full.", todo, is_passing=True) from None
         raise ConvertError(f"{path}: {error.strerror or error}.", "Give another place with -o.") from None

@@ -131,6 +131,15 @@ class RemoteShards:
         self._shards = list(shards)
         self._whole: set[str] = set()
 
+    @property
+    def fetches_all(self) -> bool:
+        return self._keep
+
+    def identity(self, shard: str) -> str:
+        """The hub's sha256; its commit where it knows none."""
+        file = self._repository.files[shard]
+        return file.sha256 or f"{self._repository.name} {self._repository.commit} {shard} {file.size_bytes}"
+
     def space(self) -> Sequence[tuple[Path, int]]:
         """The largest shard, or all of them if they are kept."""
         files = [self._repository.files[shard] for shard in self._shards if not (self._folder / shard).exists()]
@@ -157,6 +166,7 @@ class RemoteShards:
                 raise ConvertError(
                     f"{shard} is not what the hub says: its sha256 is {digest[:12]}…, not {file.sha256[:12]}….",
                     "Try later; something between here and the hub changes it.",
+                    is_passing=True,
                 )
         return
 

@@ -112,7 +112,7 @@ def _copy(file: GgufFile, target: Path, header: bytes, offsets: list[int]) -> Ge
                     pending.hash_along()
                     done += block.nbytes
                     yield Progress("repair", done, total, done / max(time.monotonic() - start, 1e-9))
-                pending.leave_zero(offset + tensor.size_bytes, following)
+                pending.mark_final(offset + tensor.size_bytes, following)
         return pending.commit()
     finally:
         pending.discard()

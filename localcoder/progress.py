@@ -26,6 +26,10 @@ class Progress(Protocol):
     def rate(self) -> float: ...
 
     @property
+    def left_s(self) -> float | None:
+        """Seconds, where they are known better than by the rate."""
+
+    @property
     def unit(self) -> str: ...
 
 

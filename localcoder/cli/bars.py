@@ -25,6 +25,7 @@ _STAGES = {
     "examine": "Looking for values that 16 bits cannot hold",
     "measure": "Measuring errors",
     "download": "Downloading",
+    "resume": "Checking what is done already",
     "convert": "Converting",
     "check": "sha256",
     "inspect": "Checking rows",
@@ -57,12 +58,23 @@ class _Rate(ProgressColumn):
         return self._bytes.render(task) if task.fields["unit"] == "bytes" else Text(f"{task.fields['rate']:.0f}/s")
 
 
+class _Left(TimeRemainingColumn):
+    """What the work itself expects, where it says so."""
+
+    def render(self, task: Task) -> Text:
+        left_s = task.fields["left_s"]
+        if left_s is None:
+            return super().render(task)
+        minutes, seconds = divmod(round(left_s), 60)
+        return Text(f"{minutes // 60}:{minutes % 60:02}:{seconds:02}", style="progress.remaining")
+
+
 class Bars:
     """Draws while it is entered. `one_bar`: a stage's bar takes the place of the last one's."""
 
     def __init__(self, *, one_bar: bool = False) -> None:
         self._one_bar = one_bar
-        columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), _Rate(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), _Amount(), _Rate(), _Left())
         self._display = Display(*columns, console=Console(stderr=True))
         self._bars: dict[str, TaskID] = {}
 
@@ -87,5 +99,8 @@ class Bars:
                 completed=event.done,
                 unit=event.unit,
                 rate=event.rate,
+                left_s=event.left_s,
             )
-        self._display.update(self._bars[event.stage], completed=event.done, total=event.total, rate=event.rate)
+        self._display.update(
+            self._bars[event.stage], completed=event.done, total=event.total, rate=event.rate, left_s=event.left_s
+        )

@@ -52,7 +52,7 @@ def command(
     shard, each checked, used and deleted; a run that was interrupted goes on where it ended.
 
     The weights are read once, whatever the number of types. Each file appears when it is complete, with its sha256
-    beside it.
+    beside it. After an interruption the same command goes on from the tensors that were finished.
     """
     from localcoder.models.conversion import Conversion, convert, is_repository, plan
 
@@ -76,7 +76,7 @@ def command(
         prepared = watch(plan(wanted, errors=not as_json), quiet=quiet)
         click.echo(_as_json(prepared) if as_json else _as_table(prepared))
         return
-    for written in watch(convert(wanted), quiet=quiet):
+    for written in watch(convert(wanted, say=lambda line: click.echo(line, err=True)), quiet=quiet):
         click.echo(f"{written.path}  {written.size_bytes:,} bytes  {written.type}")
 
 

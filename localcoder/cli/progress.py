@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 def watch(work: Generator[Progress, None, Result], *, quiet: bool = False, one_bar: bool = False) -> Result:
     """Run long work and return its result; one bar a stage. `one_bar`: a stage's takes the place of the last one's.
 
-    Ctrl-C and SIGTERM close the work, so that it can remove what is half-written.
+    Ctrl-C and SIGTERM close the work, so that it can remove what is half-written, or keep what it can go on from.
     """
     with _terminable(), _shown(quiet=quiet, one_bar=one_bar) as show:
         return finish(work, show)

@@ -26,6 +26,7 @@ class CalibrationProgress:
     done: int
     total: int
     rate: float
+    left_s: float | None = None
     stage: str = "calibrate"
     unit: str = "tokens"
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from converters.checkpoint import Checkpoint, open_checkpoint
-from converters.convert import Written, run
+from converters.convert import GOES_ON, Written, run
+from converters.errors import ConvertError
 from converters.lora import convert_adapter, is_adapter, read_adapter
 from converters.model import output_path, read_model
 from converters.plan import refuse_overwriting
@@ -18,6 +19,7 @@ from converters.remote import RemoteShards, open_remote
 from converters.request import ConversionRequest, Prepared, check, prepare
 from converters.rows import LocalShards, ShardSource
 from converters.sizes import parse_size
+from converters.unfinished import left_over
 from localcoder.errors import LocalcoderError
 from localcoder.models.converter_errors import as_user_error
 from localcoder.models.hub import HuggingFaceHub
@@ -66,13 +68,16 @@ def plan(wanted: Conversion, *, errors: bool = False) -> Generator[Progress, Non
             return (yield from prepare(request, read_model(source.checkpoint), source.shards, errors=errors))
 
 
-def convert(wanted: Conversion) -> Generator[Progress, None, tuple[Written, ...]]:
+def convert(
+    wanted: Conversion, say: Callable[[str], object] = lambda line: None
+) -> Generator[Progress, None, tuple[Written, ...]]:
     """Turn a checkpoint, or a PEFT LoRA adapter, into GGUF files; yields how far it is and returns them.
 
-    Closing this stops the work and leaves no half-written file. Raises LocalcoderError.
+    Closing this stops the work. Of a checkpoint the tensors that were finished are kept, and `say` is told how to go on
+    with them; of an adapter nothing half-written stays. Raises LocalcoderError.
     """
     if not is_adapter(Path(wanted.checkpoint)):
-        return (yield from convert_checkpoint(wanted))
+        return (yield from convert_checkpoint(wanted, say))
     with as_user_error():
         request = _request(wanted)
         adapter = read_adapter(Path(wanted.checkpoint))
@@ -80,7 +85,9 @@ def convert(wanted: Conversion) -> Generator[Progress, None, tuple[Written, ...]
         return (yield from convert_adapter(adapter, out, request.types[0].upper() if request.types else "F32"))
 
 
-def convert_checkpoint(wanted: Conversion) -> Generator[Progress, None, tuple[Written, ...]]:
+def convert_checkpoint(
+    wanted: Conversion, say: Callable[[str], object] = lambda line: None
+) -> Generator[Progress, None, tuple[Written, ...]]:
     """As `convert`, for a checkpoint alone: an adapter is refused."""
     with as_user_error():
         request = _request(wanted)
@@ -89,7 +96,15 @@ def convert_checkpoint(wanted: Conversion) -> Generator[Progress, None, tuple[Wr
             found = source.checkpoint
             prepared = yield from prepare(request, read_model(found), source.shards)
             refuse_overwriting(prepared.plan, [found.directory / shard for shard in found.shards])
-            return (yield from run(prepared.plan, source.shards, request.threads))
+            try:
+                return (yield from run(prepared.plan, source.shards, request.threads))
+            except ConvertError:
+                # It says so itself.
+                raise
+            except BaseException:
+                if left_over(prepared.plan):
+                    say(GOES_ON)
+                raise
 
 
 def _request(wanted: Conversion) -> ConversionRequest:

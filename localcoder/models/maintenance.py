@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from converters.output import is_being_written
 from converters.progress import Progress
 from converters.remote import digest_of
 from localcoder import paths
@@ -77,7 +78,7 @@ def _known_digest(model: Installed) -> str:
 
 
 def leftovers(*, parts: bool = True) -> list[Leftover]:
-    """What lies in the models directory unused. With `parts`: interrupted pulls too, which could go on."""
+    """What lies in the models directory unused. With `parts`: interrupted pulls and conversions too."""
     folder = paths.models_dir()
     found = []
     try:
@@ -99,6 +100,10 @@ def _why_useless(path: Path, *, parts: bool) -> str:
         return "a link to nothing" if path.is_symlink() and not path.exists() else ""
     if name.endswith((".gguf.part", ".gguf.part.json")):
         return "an interrupted pull" if parts else ""
+    if match := re.fullmatch(r"\.(.+\.gguf)\.(?:partial|journal)", name):
+        if all(path.with_name(f".{match[1]}.{end}").exists() for end in ("partial", "journal")):
+            return "an interrupted conversion" if parts else ""
+        return "half a file"
     if name.endswith(".partial") and name.startswith("."):
         return "half a file"
     if name.endswith(".gguf.sha256"):
@@ -112,6 +117,8 @@ def delete(leftover: Leftover) -> bool:
     """Delete it, unless a running localcoder is working on it; says whether it is gone. Raises LocalcoderError."""
     match = re.match(r"\.?(.+?\.gguf)(?:\.|$)", leftover.path.name)
     name = match[1] if match else leftover.path.name
+    if is_being_written(leftover.path.with_name(name)):
+        return False
     try:
         with provenance.hold(leftover.path.parent, name):
             leftover.path.unlink(missing_ok=True)

@@ -23,8 +23,10 @@ _EXTRA_CELLS = 640
 """What the engine keeps beside the window: a batch, and tokens that left the window and may be needed again."""
 _CELLS_STEP = 256
 _BATCH = 128
-_PROCESS_BYTES = 65_000_000
-"""The worker without a model: Python, numpy, llama.cpp's libraries; measured."""
+_PROCESS_BYTES = 53_000_000
+"""The worker without a model: Python, numpy, llama.cpp's libraries; measured by tests/benchmarks/fit.py."""
+_TOKEN_BYTES = 200
+"""What llama.cpp holds of a token of the vocabulary: its text, and where to find it; measured by the same."""
 _BUFFERS_BYTES = 110_000_000
 """Process and compute buffers where only a file's size is known: about this for all published sizes."""
 _KV_PER_WEIGHT_BYTE = 0.1
@@ -135,7 +137,7 @@ def needs_of(path: Path) -> Needs:
     return Needs(
         weights_bytes=sum(tensor.size_bytes for tensor in file.tensors),
         kv_bytes=kv_per_token * cells,
-        buffers_bytes=_PROCESS_BYTES + compute,
+        buffers_bytes=_PROCESS_BYTES + _TOKEN_BYTES * vocabulary + compute,
         layers=layers,
         context_tokens=cells,
     )

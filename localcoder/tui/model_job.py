@@ -52,7 +52,7 @@ class ModelJob:
         self._run(f"Converting {checkpoint.name} to {type_name}", work())
 
     def stop(self) -> None:
-        """End the running job soon; a pull can be continued later."""
+        """End the running job soon; the same one can be continued later."""
         self._stop.set()
 
     def _run(self, title: str, work: Generator[Progress, None, Path]) -> None:
@@ -68,12 +68,13 @@ class ModelJob:
         except LocalcoderError as error:
             self.state = JobState(title, error.what, error=error)
         else:
-            self.state = JobState(title, "stopped")
+            self.state = JobState(title, "stopped; started again, it goes on from here")
 
     def _show(self, progress: Progress) -> None:
         done, total, rate = progress.done, progress.total, progress.rate
         fraction = done / total if total else 0.0
-        left = (total - done) / rate if rate > 0 else 0.0
+        by_rate = (total - done) / rate if rate > 0 else 0.0
+        left = by_rate if progress.left_s is None else progress.left_s
         minutes, seconds = divmod(int(left), 60)
         line = f"{progress.stage} {bar(fraction, 16)} {gigabytes(done)} of {gigabytes(total)}"
         line += f" · {gigabytes(int(rate))}/s · {minutes}:{seconds:02} left"

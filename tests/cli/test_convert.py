@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from converters.convert import GOES_ON
+
 
 def localcoder(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -119,19 +121,20 @@ def test_a_wrong_call_is_two_lines_at_most(arguments: list[str], code: int, big:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_interrupted_it_leaves_no_file(sent: int, code: int, big: Path, tmp_path: Path) -> None:
-    convert: list[str | Path] = [sys.executable, "-m", "localcoder", "convert", big, "-t", "Q3_K_M", "-o", tmp_path]
-    process = subprocess.Popen([*convert, "--threads", "1"], stderr=subprocess.PIPE, text=True)
-    partial = tmp_path / ".big-Q3_K_M.gguf.partial"
+def test_interrupted_it_goes_on_when_it_is_called_again(sent: int, code: int, big: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "localcoder", "convert", str(big), "-t", "Q3_K_M", "-o", str(tmp_path)]
+    command += ["--threads", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / ".big-Q3_K_M.gguf.journal"
     deadline = time.monotonic() + 20
-    # Before its first bytes are written, an empty hidden file may stay behind; the next run takes it over.
-    while not (partial.exists() and partial.stat().st_blocks) and time.monotonic() < deadline:
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 1) and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(sent)
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
     assert "Traceback" not in error
-    assert [p.name for p in tmp_path.iterdir()] == ([partial.name] if sent == signal.SIGKILL else [])
+    assert error.splitlines()[:1] == ([] if sent == signal.SIGKILL else [GOES_ON])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [journal.name, ".big-Q3_K_M.gguf.partial"]
     again = localcoder("convert", big, "-t", "Q3_K_M", "-o", tmp_path)
     assert again.returncode == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["big-Q3_K_M.gguf", "big-Q3_K_M.gguf.sha256"]

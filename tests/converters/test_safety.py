@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from converters.convert import run
+from converters.convert import GOES_ON, run
 from converters.errors import ConvertError
 from converters.output import PendingFile, require_space, write_whole
 from converters.rows import LocalShards
+from converters.unfinished import begin
 from tests.converters.driving import plan_recipes
 
 
@@ -44,12 +45,24 @@ def test_a_disk_that_fills_up_meanwhile(small_disk: Path, mini: Path) -> None:
     with pytest.raises(OSError, match="No space"), (small_disk / "other").open("wb", buffering=0) as other:
         while True:
             other.write(bytes(4096))
-    with pytest.raises(ConvertError, match="disk is full"):
+    with pytest.raises(ConvertError, match="disk is full") as caught:
         list(work)
-    assert [path.name for path in small_disk.iterdir()] == ["other"]
+    left = sorted(path.name for path in small_disk.iterdir())
+    assert left in ([".mini-BF16.gguf.journal", ".mini-BF16.gguf.partial", "other"], ["other"])
+    assert (GOES_ON in caught.value.todo) == (len(left) == 3)
     (small_disk / "other").unlink()
     list(run(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini)))
     assert sorted(path.name for path in small_disk.iterdir()) == ["mini-BF16.gguf", "mini-BF16.gguf.sha256"]
+
+
+def test_a_disk_that_is_full_when_the_journal_begins(mini: Path, small_disk: Path) -> None:
+    (small_disk / "other").write_bytes(b"")
+    with pytest.raises(OSError, match="No space"), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
+    with pytest.raises(ConvertError, match="disk is full"):
+        begin(plan_recipes(mini, small_disk, ["BF16"]), LocalShards(mini))
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
 
 
 def test_space_is_counted_by_disk(tmp_path: Path) -> None:
@@ -88,7 +101,7 @@ def test_a_file_is_hashed_while_its_parts_arrive_out_of_order(tmp_path: Path) ->
     assert file.hash_along() and file.hashed_bytes == 5 << 20
     assert not file.hash_along()
     file.write_at(5 << 20, data[5 << 20 : 20 << 20])
-    file.leave_zero(29 << 20, 30 << 20)
+    file.mark_final(29 << 20, 30 << 20)
     while file.hash_along():
         pass
     assert file.hashed_bytes == 30 << 20

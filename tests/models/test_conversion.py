@@ -31,11 +31,15 @@ def test_what_is_planned_is_what_is_written(mini: Path, tmp_path: Path) -> None:
     assert [one.path.stat().st_size for one in written] == [one.size_bytes for one in outputs]
 
 
-def test_closed_in_the_middle_it_leaves_no_file(mini: Path, tmp_path: Path) -> None:
-    work = convert(Conversion(str(mini), tmp_path / "out", ("Q8_0",)))
+def test_closed_in_the_middle_it_leaves_no_file_and_says_that_it_can_go_on(mini: Path, tmp_path: Path) -> None:
+    wanted, said = Conversion(str(mini), tmp_path / "out", ("Q8_0",)), list[str]()
+    work = convert(wanted, said.append)
     assert next(work).total > 0
     work.close()
-    assert names(tmp_path / "out") == []
+    left = names(wanted.out)
+    assert all(name.startswith(".") for name in left) and len(said) == bool(left)
+    (written,) = finish(convert(wanted, said.append))
+    assert names(wanted.out) == [written.path.name, f"{written.path.name}.sha256"] and len(said) <= 1
 
 
 @pytest.mark.parametrize(

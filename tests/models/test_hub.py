@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from converters.convert import GOES_ON
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "someone/star"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The hub's model endpoint and its files, with ranges. The server's `drops` and `lies` say what goes wrong."""
+    """The model endpoint and its files, with ranges. The server's `drops`, `lies` and `garbles` say what goes wrong."""
 
     protocol_version = "HTTP/1.1"
     server: HubServer
@@ -51,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end = int(found[1]), int(found[2]) + 1 if found[2] else end
         part = data[start:end]
+        if name in self.server.garbles and len(part) > 100_000:
+            part = part[:-1] + bytes([part[-1] ^ 1])
         self.server.asked.append((name, start, end))
         self.send_response(206 if found else 200)
         self.send_header("Content-Length", str(len(part)))
@@ -88,6 +92,7 @@ class HubServer(ThreadingHTTPServer):
         self.drops = 0
         self.silent = False
         self.lies: set[str] = set()
+        self.garbles: set[str] = set()
         self.asked: list[tuple[str, int, int]] = []
 
     @property
@@ -245,11 +250,25 @@ def test_a_wrong_checksum_is_tried_once_more_and_refused(hub: HubServer, tmp_pat
     assert "is not what the hub says" in done.stderr
     assert len(done.stderr.splitlines()) <= 2
     assert len([name for name, _, _ in shards_asked(hub) if name == bad]) == 2
-    assert names(tmp_path) == [".star.fetched"]
+    assert names(tmp_path) == [".star-Q8_0.gguf.journal", ".star-Q8_0.gguf.partial", ".star.fetched"]
     assert bad not in names(tmp_path / ".star.fetched")
     hub.lies = set()
     assert convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path).returncode == 0
     assert names(tmp_path) == ["star-Q8_0.gguf", "star-Q8_0.gguf.sha256"]
+
+
+def test_a_shard_whose_tensors_are_done_is_not_fetched_again(hub: HubServer, tmp_path: Path) -> None:
+    assert convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path / "whole").returncode == 0
+    second = "model-00002-of-00003.safetensors"
+    hub.garbles, hub.asked = {second}, []
+    done = convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "is not what the hub says" in done.stderr and GOES_ON in done.stderr
+    hub.garbles, hub.asked = set(), []
+    assert convert(hub, REPOSITORY, "-t", "Q8_0", "-o", tmp_path / "out").returncode == 0
+    assert [name for name, _, _ in shards_asked(hub)] == [second, "model-00003-of-00003.safetensors"]
+    assert names(tmp_path / "out") == ["star-Q8_0.gguf", "star-Q8_0.gguf.sha256"]
+    assert (tmp_path / "out/star-Q8_0.gguf").read_bytes() == (tmp_path / "whole/star-Q8_0.gguf").read_bytes()
 
 
 def test_an_interrupted_download_is_gone_on_with(hub: HubServer, checkpoint: Path, tmp_path: Path) -> None:

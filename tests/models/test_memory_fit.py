@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_refused_with_what_would(
     monkeypatch: pytest.MonkeyPatch, demo_model: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fit_module, "available_bytes", lambda: 40_000_000)
-    with pytest.raises(LocalcoderError, match=r"nano-Q8_0\.gguf needs 77 MB of memory, and 40 MB are free") as caught:
+    with pytest.raises(LocalcoderError, match=r"nano-Q8_0\.gguf needs 67 MB of memory, and 40 MB are free") as caught:
         make_engine(None, Settings())
     assert "--force" in caught.value.todo
     make_engine(None, Settings(), force=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from converters.output import PendingFile
 from localcoder import paths
 from localcoder.engine.api import Request, Token
 from localcoder.engine.local import LocalEngine
@@ -307,6 +308,20 @@ def test_a_bundle_with_any_bytes_wrong_is_one_line(tmp_path: Path, folder: Path)
             finish(bundle.install(packed)).path.unlink()
         except LocalcoderError as error:
             assert "\n" not in error.what
+
+
+def test_prune_leaves_a_running_conversion_and_may_leave_an_interrupted_one(folder: Path) -> None:
+    names = [".x.gguf.journal", ".x.gguf.partial"]
+    (folder / names[0]).write_text("x")
+    running = PendingFile(folder / "x.gguf", 10)
+    assert [maintenance.delete(item) for item in maintenance.leftovers()] == [False, False]
+    running.close()
+    assert {item.path.name: item.why for item in maintenance.leftovers()} == dict.fromkeys(
+        names, "an interrupted conversion"
+    )
+    assert maintenance.leftovers(parts=False) == []
+    assert all(maintenance.delete(item) for item in maintenance.leftovers())
+    assert not {path.name for path in folder.iterdir()} & set(names)
 
 
 def test_prune_takes_what_is_of_no_use(folder: Path) -> None:

@@ -30,7 +30,7 @@ def test_stopped_it_closes_the_work_and_a_new_one_can_begin(monkeypatch: pytest.
     monkeypatch.setattr("localcoder.models.pull.fetch", endless)
     for count in (1, 2):
         job.pull(ENTRIES[0])
-        assert job.state.line == "stopped" and not job.state.is_running and job.state.result is None
+        assert job.state.line.startswith("stopped") and not job.state.is_running and job.state.result is None
         assert closed == [ENTRIES[0].repository] * count
     assert "download" in lines[0] and "1.5 GB of 3.0 GB · 50 MB/s · 0:30 left" in lines[0]
 

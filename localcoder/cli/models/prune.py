@@ -9,10 +9,10 @@ import click
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-@click.option("--keep-parts", is_flag=True, help="Leave interrupted pulls, which could go on.")
+@click.option("--keep-parts", is_flag=True, help="Leave interrupted pulls and conversions, which could go on.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def command(dry_run: bool, keep_parts: bool, as_json: bool) -> None:
-    """Delete interrupted pulls, half-written files and links to nothing. What a running localcoder uses stays."""
+    """Delete interrupted pulls and conversions, half files, links to nothing. What a running localcoder uses stays."""
     from localcoder.models.maintenance import delete, leftovers
     from localcoder.models.memory_fit import gigabytes
 
