@@ -11,7 +11,7 @@ from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.prompt_session import Limits, PromptSession
-from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, Progress, Request, Sampling, Stats, Token
+from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, ReadProgress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
 """Chosen: about the 320 lines of llama.vim. Two cores read them in 90 s with a 3B; its window of 4,096 holds them."""
@@ -76,13 +76,13 @@ class Completion:
         return self.edit.text
 
 
-Update = Progress | TextDelta | Completion
+Update = ReadProgress | TextDelta | Completion
 
 
 async def complete(
     document: Document, engine: Engine, options: Options | None = None, session: PromptSession | None = None
 ) -> AsyncGenerator[Update, None]:
-    """Progress while the prompt is read, text as it becomes certain, and the Completion at the end.
+    """ReadProgress while the prompt is read, text as it becomes certain, and the Completion at the end.
 
     A `session` makes the prompts of one buffer grow only at their end, and reads ahead after the completion. Closing
     the iterator cancels the request. Raises LocalcoderError when the engine cannot serve it.
@@ -105,7 +105,7 @@ async def complete(
     finished: Finished | None = None
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
-            if isinstance(event, Progress):
+            if isinstance(event, ReadProgress):
                 yield event
                 continue
             if isinstance(event, Finished):

@@ -114,7 +114,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReadProgress:
     """The prompt is being read: `done` of `total` tokens, `reused` of them from the KV cache."""
 
     done: int
@@ -161,7 +161,7 @@ class Finished:
     stats: Stats
 
 
-Event = Progress | Token | Ended | Finished
+Event = ReadProgress | Token | Ended | Finished
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class Engine(Protocol):
         ...
 
     def generate(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Progress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
+        """ReadProgress while reading, then tokens, then Finished. Closing the iterator cancels the request."""
         ...
 
     async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from localcoder.engine.api import Ended, Event, Finished, Progress, Request, Stats, StopReason, Token
+from localcoder.engine.api import Ended, Event, Finished, ReadProgress, Request, Stats, StopReason, Token
 from localcoder.engine.cache import Placement, Slot
 from localcoder.engine.context import DecodeAborted
 from localcoder.engine.prefill import READ_SLICE, Prefill
@@ -83,7 +83,7 @@ class Generator:
         is_cancelled: Callable[[], bool],
         is_paused: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event | None]:
-        """Progress, tokens, Ended for each alternative when there are several, and at last Finished.
+        """ReadProgress, tokens, Ended for each alternative when there are several, and at last Finished.
 
         None says that it pauses, as `is_paused` asked for: whatever else is computed before the next step, it goes on
         where it was. Several alternatives do not pause. `arrived` is in seconds of `time.perf_counter`. Raises
@@ -102,7 +102,7 @@ class Generator:
                 try:
                     for done in self.prefill.read_at(placement, request.ids, pauses.is_asked):
                         read = before + done - placement.kept
-                        yield Progress(done, len(request.ids), reused, time.perf_counter() - arrived)
+                        yield ReadProgress(done, len(request.ids), reused, time.perf_counter() - arrived)
                     break
                 except DecodeAborted:
                     pauses.check()

@@ -22,8 +22,8 @@ from localcoder.engine.api import (
     Lora,
     MatrixInputs,
     ModelInfo,
-    Progress,
     ReadEstimate,
+    ReadProgress,
     Request,
     Token,
     TokenScore,
@@ -168,8 +168,8 @@ Question: TypeAlias = (
     Load | Tokenize | GetPieces | Estimate | Ping | Request | Warm | Score | Calibrate | Save | Cancel
 )  # fmt: skip
 Answer: TypeAlias = (
-    ModelInfo | Ids | Pieces | ReadEstimate | Progress | Token | Ended | Finished | Scores | Calibrated | MatrixInputs
-    | Done | Failed
+    ModelInfo | Ids | Pieces | ReadEstimate | ReadProgress | Token | Ended | Finished | Scores | Calibrated
+    | MatrixInputs | Done | Failed
 )  # fmt: skip
 
 _QUESTIONS: Mapping[str, type[Question]] = {
@@ -177,9 +177,9 @@ _QUESTIONS: Mapping[str, type[Question]] = {
     "warm": Warm, "score": Score, "calibrate": Calibrate, "save": Save, "cancel": Cancel,
 }  # fmt: skip
 _ANSWERS: Mapping[str, type[Answer]] = {
-    "model": ModelInfo, "ids": Ids, "pieces": Pieces, "estimate": ReadEstimate, "progress": Progress, "token": Token,
-    "ended": Ended, "finished": Finished, "scores": Scores, "calibrated": Calibrated, "inputs": MatrixInputs,
-    "done": Done, "failed": Failed,
+    "model": ModelInfo, "ids": Ids, "pieces": Pieces, "estimate": ReadEstimate, "progress": ReadProgress,
+    "token": Token, "ended": Ended, "finished": Finished, "scores": Scores, "calibrated": Calibrated,
+    "inputs": MatrixInputs, "done": Done, "failed": Failed,
 }  # fmt: skip
 _NAMES = {kind: name for names in (_QUESTIONS, _ANSWERS) for name, kind in names.items()}
 

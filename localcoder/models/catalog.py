@@ -45,7 +45,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class PublishedCheckpoint:
     """What BigCode published, to convert from: a repository on the hub."""
 
     repository: str
@@ -57,20 +57,20 @@ DEFAULT_TYPE = "Q4_K_M"
 """Small, fast and nearly as good as the original: what a name without a type means."""
 
 
-def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[Checkpoint, ...]]:
+def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[PublishedCheckpoint, ...]]:
     text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
     data = tomlkit.parse(text).unwrap()
     sizes, checkpoints = {}, []
     for item in data["size"]:
         size = Size(item["label"], item["parameters"], item["layers"], item["kv_bytes_per_token"], item["note"])
         sizes[size.label] = size
-        checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
+        checkpoints.append(PublishedCheckpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
     entries: list[Entry] = []
     for item in data["model"]:
         size = sizes[item["size"]]
         entries += _entries(item, size)
         if "checkpoint" in item:
-            checkpoints.append(Checkpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
+            checkpoints.append(PublishedCheckpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
     return tuple(sizes.values()), tuple(entries), tuple(checkpoints)
 
 

@@ -136,7 +136,8 @@ async def _infill(request: HttpRequest) -> Response:
         await scheduler.read_ahead(document, options)
         return JSONResponse(llama_server.infill_nothing((await scheduler.engine.info()).name))
     if stream:
-        return _events(scheduler.run(document, options), llama_server.infill_chunk, llama_server.infill_result)
+        updates = scheduler.run(document, options, client=_client(request))
+        return _events(updates, llama_server.infill_chunk, llama_server.infill_result)
     completion = await _finish(request, scheduler, document, options)
     return JSONResponse({**llama_server.infill_result(completion), "content": completion.text})
 
@@ -148,7 +149,7 @@ async def _completions(request: HttpRequest) -> Response:
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
     if stream:
         return _events(
-            scheduler.run(document, options),
+            scheduler.run(document, options, client=_client(request)),
             lambda delta: {**shell, **openai.chunk(delta)},
             lambda completion: {**shell, **openai.last_chunk(completion)},
             end="data: [DONE]\n\n",
@@ -161,7 +162,7 @@ async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document
     """The completion, given up as soon as the client hangs up."""
 
     async def last() -> Completion:
-        async with aclosing(scheduler.run(document, options)) as updates:
+        async with aclosing(scheduler.run(document, options, client=_client(request))) as updates:
             async for update in updates:
                 if isinstance(update, Completion):
                     return update
@@ -179,6 +180,11 @@ async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document
             task.cancel()
             with suppress(asyncio.CancelledError, LocalcoderError):
                 await task
+
+
+def _client(request: HttpRequest) -> str | None:
+    """Who asks, for those that say so: of one client only the newest request counts."""
+    return request.headers.get("x-client")
 
 
 async def _until_disconnected(request: HttpRequest) -> None:

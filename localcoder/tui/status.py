@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from localcoder.engine.api import ModelInfo, Progress, Stats
+from localcoder.engine.api import ModelInfo, ReadProgress, Stats
 
 Phase = Literal["idle", "loading", "reading", "writing", "done", "failed"]
 
@@ -18,11 +18,11 @@ class Status:
     """What the engine is doing for this buffer."""
 
     phase: Phase = "idle"
-    progress: Progress | None = None
+    progress: ReadProgress | None = None
     stats: Stats | None = None
     reason: str = ""
 
-    def reading(self, progress: Progress) -> Status:
+    def reading(self, progress: ReadProgress) -> Status:
         return replace(self, phase="reading", progress=progress)
 
 
@@ -44,7 +44,7 @@ def describe(status: Status) -> str:
     return ""
 
 
-def remaining_s(progress: Progress) -> float | None:
+def remaining_s(progress: ReadProgress) -> float | None:
     """Seconds until the prompt is read, from the speed so far; None when it is too early to tell."""
     read = progress.done - progress.reused
     if read <= 0 or progress.elapsed_s <= 0:
@@ -64,7 +64,7 @@ def bar(fraction: float, cells: int = _BAR_CELLS) -> str:
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(cells, "·")
 
 
-def _reading(progress: Progress) -> str:
+def _reading(progress: ReadProgress) -> str:
     left = remaining_s(progress)
     fraction = progress.done / progress.total if progress.total else 1.0
     text = f"reading {bar(fraction)} {progress.done}/{progress.total}"

@@ -9,7 +9,7 @@ from localcoder.completion.complete import Completion, Options, TextDelta, Updat
 from localcoder.completion.document import Document
 from localcoder.completion.layout import LayoutName, fim_prompt
 from localcoder.completion.prompt_session import Limits, PromptSession
-from localcoder.engine.api import Engine, Progress, Sampling, SpecialIds
+from localcoder.engine.api import Engine, ReadProgress, Sampling, SpecialIds
 from localcoder.errors import LocalcoderError
 
 BEFORE = '''import argparse
@@ -62,7 +62,7 @@ async def test_a_file_in_a_repository_is_named_as_in_training(engine: Engine, tm
 async def test_a_completion_streams_and_is_the_same_twice(engine: Engine) -> None:
     first, updates = await run(engine)
     again, _ = await run(engine)
-    assert any(isinstance(update, Progress) for update in updates)
+    assert any(isinstance(update, ReadProgress) for update in updates)
     assert first.text == again.text != ""
     assert first.reason in ("end", "block", "line", "length")
     assert (again.stats.tokens_read, again.stats.tokens_reused) == (1, len(first.prompt_ids) - 1)

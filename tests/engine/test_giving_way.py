@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from localcoder.engine import cache, prefill
-from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
+from localcoder.engine.api import Finished, ReadProgress, Request, Sampling, Token
 from localcoder.engine.local import LocalEngine
 
 LONG = inspect.getsource(prefill)
@@ -63,7 +63,7 @@ async def test_while_it_reads_too(engine: LocalEngine) -> None:
     events, answered = [], 0
     async for event in engine.generate(Request(long, 3, await endless(engine), gives_way=True)):
         events.append(event)
-        if isinstance(event, Progress) and event.done < len(long) and answered < 5:
+        if isinstance(event, ReadProgress) and event.done < len(long) and answered < 5:
             _, finished = await run(engine, Request(short, 2))
             assert finished.reason != "cancelled"
             answered += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
+from localcoder.engine.api import Finished, ReadProgress, Request, Sampling, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.engine.worker_process import cause_of_death
 from localcoder.errors import LocalcoderError
@@ -170,7 +170,7 @@ async def test_warm_reads_ahead(engine: LocalEngine) -> None:
 
 async def test_progress_counts_to_the_whole_prompt(engine: LocalEngine) -> None:
     ids = (await engine.tokenize([CODE * 3]))[0]
-    progress = [e async for e in engine.generate(Request(ids, max_tokens=1)) if isinstance(e, Progress)]
+    progress = [e async for e in engine.generate(Request(ids, max_tokens=1)) if isinstance(e, ReadProgress)]
     assert [p.done for p in progress] == sorted({p.done for p in progress})
     assert progress[-1].done == progress[-1].total == len(ids)
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import psutil
 import pytest
 
-from localcoder.engine.api import Finished, Progress, Request, Sampling, Token
+from localcoder.engine.api import Finished, ReadProgress, Request, Sampling, Token
 from localcoder.engine.context import Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.local import LocalEngine
@@ -65,7 +65,7 @@ async def test_killed_at_every_stage_a_hundred_times(demo_model: Path) -> None:
             await engine.tokenize(["x"])
             kill(number)
         else:
-            wanted = Progress if stage == "read" else Token
+            wanted = ReadProgress if stage == "read" else Token
             with pytest.raises(LocalcoderError) as caught:
                 async for event in engine.generate(Request(ids, 100_000, sampling)):
                     if isinstance(event, wanted):
@@ -163,7 +163,7 @@ async def test_cancel_in_the_middle_of_reading(engine: LocalEngine) -> None:
     assert len(ids) > 3000
     loop = asyncio.get_running_loop()
     async for event in engine.generate(Request(ids, 5)):
-        if isinstance(event, Progress) and event.done < len(ids):
+        if isinstance(event, ReadProgress) and event.done < len(ids):
             asked = loop.time()
             await engine.cancel()
         if isinstance(event, Finished):

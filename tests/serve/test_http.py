@@ -339,6 +339,26 @@ def test_what_a_body_leaves_out_is_as_in_the_settings() -> None:
         assert "Traceback" not in stop(process)
 
 
+def test_of_one_client_the_newest_request_counts(http: httpx.Client, url: str) -> None:
+    asked = queue.SimpleQueue[int]()
+
+    def long() -> httpx.Response:
+        asked.put(1)
+        with httpx.Client(base_url=url, timeout=60) as other:
+            body = {"input_prefix": "".join(LINES), "n_predict": 4000, "mode": "free", "first_token_budget_ms": 0}
+            return other.post("/infill", json=body, headers={"X-Client": "vim"})
+
+    with ThreadPoolExecutor(1) as pool:
+        older = pool.submit(long)
+        asked.get(timeout=10)
+        time.sleep(0.2)
+        body = {"input_prefix": BEFORE, "n_predict": 1}
+        assert http.post("/infill", json=body, headers={"X-Client": "code"}).status_code == 200
+        assert http.post("/infill", json=body, headers={"X-Client": "vim"}).status_code == 200
+        assert older.result().status_code == 409
+        assert "newer request" in older.result().json()["error"]["message"]
+
+
 def test_a_port_in_use_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

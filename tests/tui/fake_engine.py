@@ -10,8 +10,8 @@ from localcoder.engine.api import (
     Event,
     Finished,
     ModelInfo,
-    Progress,
     ReadEstimate,
+    ReadProgress,
     Request,
     SpecialIds,
     Stats,
@@ -64,7 +64,7 @@ class FakeEngine:
             total = len(request.ids)
             for step in range(5):
                 await asyncio.sleep(self.reading_s / 5)
-                yield Progress(total * (step + 1) // 5, total, 0, self.reading_s * (step + 1) / 5)
+                yield ReadProgress(total * (step + 1) // 5, total, 0, self.reading_s * (step + 1) / 5)
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             for character in answer:
                 await asyncio.sleep(self.token_s)

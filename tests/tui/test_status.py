@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from localcoder.engine.api import Progress, Stats
+from localcoder.engine.api import ReadProgress, Stats
 from localcoder.tui.pacing import Pause
 from localcoder.tui.status import Status, bar, describe, remaining_s
 
@@ -17,10 +17,10 @@ def test_the_pause_follows_the_measured_latency() -> None:
 
 
 def test_reading_says_how_far_and_how_long() -> None:
-    progress = Progress(300, 500, 100, 4.0)
+    progress = ReadProgress(300, 500, 100, 4.0)
     assert remaining_s(progress) == 4.0
     assert describe(Status("reading", progress)) == "reading ██████···· 300/500 · 4.0 s left"
-    assert remaining_s(Progress(100, 500, 100, 0.0)) is None
+    assert remaining_s(ReadProgress(100, 500, 100, 0.0)) is None
 
 
 def test_the_end_says_what_was_reused() -> None:

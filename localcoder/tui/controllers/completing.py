@@ -14,7 +14,7 @@ from textual.worker import Worker
 from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
 from localcoder.completion.document import Document
 from localcoder.completion.prompt_session import PromptSession
-from localcoder.engine.api import Progress, Sampling
+from localcoder.engine.api import ReadProgress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
 from localcoder.tui.engines import EngineHost
@@ -193,7 +193,7 @@ class Completing:
             async with aclosing(updates):
                 async for update in updates:
                     match update:
-                        case Progress():
+                        case ReadProgress():
                             self._tell(Status("reading", update))
                         case TextDelta(text) if editor.ghost is None:
                             editor.show_ghost(text, is_growing=True)

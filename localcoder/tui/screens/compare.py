@@ -15,7 +15,7 @@ from textual.widgets import Footer, Static
 
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document
-from localcoder.engine.api import Engine, Progress
+from localcoder.engine.api import Engine, ReadProgress
 from localcoder.errors import LocalcoderError
 from localcoder.models.memory_fit import gigabytes
 from localcoder.tui.engines import EngineHost
@@ -89,7 +89,7 @@ class CompareScreen(ModalScreen[None]):
         async with aclosing(updates):
             async for update in updates:
                 match update:
-                    case Progress():
+                    case ReadProgress():
                         figures.update(describe(Status("reading", update)))
                     case TextDelta():
                         sofar += update.text
