@@ -97,6 +97,16 @@ class Slot:
             self._memory.seq_rm(self.live, 0, visible_from)
             self.first = visible_from
 
+    def unfold(self) -> None:
+        """Have what a change may need again of what left the window in the live sequence, to be copied with it.
+
+        `slide` takes it out again.
+        """
+        first = max(self.archived, self.first - LARGEST_DROP)
+        if first < self.first:
+            self._memory.seq_cp(self._archive, self.live, first, self.first)
+            self.first = first
+
     def release(self, count: int) -> int:
         """Give up to `count` archived cells back; returns how many."""
         freed = min(count, self.first - self.archived)

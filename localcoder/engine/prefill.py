@@ -139,8 +139,11 @@ class Prefill:
         """Keep on disk what the cache holds, and what was there before."""
         held = []
         for slot in self.cache.slots[::-1]:
-            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT and (data := self._state(slot)) is not None:
-                held.append(Parked(slot.ids, slot.first, slot.exact, data))
+            if slot.exact == len(slot.ids) >= SMALLEST_SNAPSHOT:
+                slot.unfold()
+                if (data := self._state(slot)) is not None:
+                    held.append(Parked(slot.ids, slot.first, slot.exact, data))
+                slot.slide()
         self._parking.save(held)
 
     def restore(self, ids: Sequence[int], *, exact: bool = False) -> None:
@@ -152,7 +155,9 @@ class Prefill:
             )
 
     def _park(self, slot: Slot) -> None:
+        slot.unfold()
         self._parking.park(slot.ids, slot.first, slot.exact, lambda: self._state(slot))
+        slot.slide()
 
     def _state(self, slot: Slot) -> bytearray | None:
         return self.context.sequence_state(slot.live)
