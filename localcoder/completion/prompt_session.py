@@ -43,9 +43,11 @@ WORTH_EXACT_TOKENS = 16
 """Tokens of a prompt that may be approximate before it is read again in the background."""
 GROWTH = 1.25
 """How far a window may grow beyond its budget before a new one is chosen."""
-STAGE = 1.5
-"""How many times the tokens of a window the next one has while reading ahead. Until that is read the smaller one
-answers: from at least two thirds of what could have been read."""
+STAGE, SMALL_STAGE = 1.5, 1.75
+"""How many times the tokens of a window the next one has at most while reading ahead, and while it has at most
+`SMALL_TOKENS`: there a batch costs more than its tokens. Chosen with `stages.py`, a 3B on two cores: at any time the
+answer rests on about half of what could have been read, or more."""
+SMALL_TOKENS = 128
 _STAGE_COSTS_TOKENS = 4
 """Tokens that a request may read more than it would with the smaller window."""
 
@@ -190,7 +192,8 @@ class PromptSession:
             if window is not plan.full:
                 await engine.warm(ids, exact=False)
             while window is not plan.full:
-                read, size = len(ids), int(len(ids) * STAGE)
+                read = len(ids)
+                size = int(read * (STAGE if read > SMALL_TOKENS else SMALL_STAGE))
                 if size < len(full_ids) and window.is_cut:
                     ids, window = await fit.ids(size, self._next, int(size * GROWTH))
                 if size >= len(full_ids) or len(ids) <= read:

@@ -253,7 +253,7 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the worker and free the model."""
+        """End the worker and free the model, for good."""
         ...
 
 

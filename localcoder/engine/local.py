@@ -94,6 +94,7 @@ class LocalEngine:
         self._worker: WorkerProcess | None = None
         self._info: ModelInfo | None = None
         self._start = asyncio.Lock()
+        self._is_closed = False
 
     async def info(self) -> ModelInfo:
         # To tell what is known of a model that was unloaded, it need not be loaded again.
@@ -190,6 +191,7 @@ class LocalEngine:
 
     async def close(self) -> None:
         async with self._start:
+            self._is_closed = True
             await self._end_worker()
 
     async def _end_worker(self) -> None:
@@ -209,6 +211,9 @@ class LocalEngine:
     async def _ready(self) -> WorkerProcess:
         """A live worker with the model loaded."""
         async with self._start:
+            if self._is_closed:
+                # Whoever still reads ahead must not start another worker.
+                raise LocalcoderError("The engine was closed.", "Start localcoder again.")
             if self._worker is not None and self._worker.alive and not self._gpu_may_be_lost():
                 self._used()
                 return self._worker

@@ -26,7 +26,7 @@ From 64 on llama.cpp's attention on a CPU takes other kernels, whose rounding di
 of small batches: below it, what is computed does not depend on how the reading was cut.
 """
 FIRST_AHEAD_SLICE = 8
-"""Tokens of the first batch when reading ahead; each one after it is twice as large."""
+"""Tokens of the first batch that is read ahead after a request; each one after it is twice as large."""
 MEASURED_TOKENS = 16
 """Tokens of the smallest batch whose time says how fast this machine reads."""
 BUSY_FROM = 0.4
@@ -58,6 +58,7 @@ class Prefill:
         self.cache = KVCache(context, context.n_cells, window, middle=middle, on_loss=self._park)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
+        self._ahead_slice = READ_SLICE
         self._others = OthersLoad()
         self._power = power or PowerWatch(is_on=False)
         self._measure_reading()
@@ -70,9 +71,7 @@ class Prefill:
         if not ids:
             return
         self.room(ids)
-        # A request that comes meanwhile ends the batch that runs, and its work is lost: small batches first, so that
-        # reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
-        sizes = (FIRST_AHEAD_SLICE << i for i in itertools.count())
+        sizes = self._ahead_sizes()
         try:
             if exact:
                 self.restore(ids, exact=True)
@@ -81,7 +80,17 @@ class Prefill:
             elif self.cache.reusable(ids) < len(ids) - 1 - EXACT_IS_WORTH:
                 self._warm_approximately(ids, is_cancelled, sizes)
         except DecodeAborted:
-            return
+            self._ahead_slice = FIRST_AHEAD_SLICE
+
+    def _ahead_sizes(self) -> Iterator[int]:
+        """Tokens of each batch that is read ahead.
+
+        A request that comes meanwhile ends the batch that runs, and its work is lost: small ones after that, so that
+        reading gets on between the keystrokes of someone who types, and larger, faster ones when nobody does.
+        """
+        while True:
+            yield self._ahead_slice
+            self._ahead_slice = min(2 * self._ahead_slice, READ_SLICE)
 
     def _warm_approximately(self, ids: Sequence[int], is_cancelled: Callable[[], bool], sizes: Iterable[int]) -> None:
         growth = self.cache.grow(ids)

@@ -136,7 +136,7 @@ async def test_logit_bias_and_logprobs(engine: LocalEngine) -> None:
 async def test_through_the_cache_equals_a_fresh_context(demo_model: Path) -> None:
     """Typing, going back and jumping, within the window and past it. One thread: the number changes the rounding."""
     text = CODE * 10
-    engine, fresh = LocalEngine(demo_model, n_threads=1), LocalEngine(demo_model, n_threads=1)
+    engine = LocalEngine(demo_model, n_threads=1)
     ids = (await engine.tokenize([text]))[0]
     assert len(ids) > 2 * 256
     ends = [120, 125, 131, 128, 300, 304, 303, 560, 572, 566, 90, 575]
@@ -144,12 +144,12 @@ async def test_through_the_cache_equals_a_fresh_context(demo_model: Path) -> Non
         for end in ends:
             request = Request(ids[:end], max_tokens=12)
             cached, _ = await generate(engine, request)
-            await fresh.close()
+            fresh = LocalEngine(demo_model, n_threads=1)
             reference, _ = await generate(fresh, replace(request, request_id=0))
+            await fresh.close()
             assert [t.id for t in cached] == [t.id for t in reference], end
     finally:
         await engine.close()
-        await fresh.close()
 
 
 async def test_going_back_past_the_window_reads_little(engine: LocalEngine) -> None:
