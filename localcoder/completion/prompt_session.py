@@ -180,7 +180,7 @@ class PromptSession:
     async def _read_on(self, fit: _Fit, plan: Plan) -> None:
         """Have the quick window grow, stage by stage, and at last read the full one's text in its right order.
 
-            tokens   24 | 36 | 54 | 81 | … | 1,530 | 2,300
+            tokens   24 | 42 | 73 | 128 | 192 | … | 1,530 | 2,300
 
         Each stage reads the text that it shows more, around that of the last one, whose cells are kept and shifted:
         an approximation, until they are read again in their place.
