@@ -261,13 +261,12 @@ class KVCache:
         # The nearest to the cursor count most.
         fresh = min(MOST_FRESH, (shift.end - shift.start) // FRESH_SHARE)
         shift = replace(shift, end=shift.end - fresh)
-        done = max(shift.head, reading.reusable(ids[: shift.to + 1]))
-        unread = len(ids) - done - (shift.end - shift.start)
+        have = reading.reusable(ids[: shift.to + 1])
+        unread = len(ids) - max(shift.head, have) - (shift.end - shift.start)
         if unread >= len(ids) - self._best(ids, ahead=True).kept:
             return None
         if base.cells + shift.to > self._n_cells:
             return None
-        have = reading.reusable(ids[: shift.to + 1])
         self._lose(reading, have)
         if have <= shift.head:
             reading.copy_prefix(base, shift.head)
