@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ def replacing(path: Path, *, mode: int | None = None, beside: Path | None = None
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
         kept = stat.S_IMODE(status.st_mode)
-    hidden = beside or target.with_name(f".{secrets.token_hex(8)}.partial")
+    hidden = beside or target.with_name(f".{os.urandom(8).hex()}.partial")
     wanted = kept if mode is None else mode
     if beside:
         beside.unlink(missing_ok=True)

@@ -24,8 +24,6 @@ from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
 from localcoder.tui.screens.edit import EditScreen
-from localcoder.tui.screens.help import HelpScreen
-from localcoder.tui.screens.settings import SettingsScreen
 from localcoder.tui.start import Opened
 
 
@@ -101,6 +99,8 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.edit_screen.leave()
 
     def action_settings(self) -> None:
+        from localcoder.tui.screens.settings import SettingsScreen
+
         def left(needs_loading: bool | None) -> None:
             if needs_loading:
                 self.edit_screen.reload_model()
@@ -109,6 +109,8 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.push_screen(SettingsScreen(self.live_settings), left)
 
     def action_help(self) -> None:
+        from localcoder.tui.screens.help import HelpScreen
+
         self.clear_notifications()
         self.push_screen(HelpScreen(self.focused, self.settings.keys))
 

@@ -12,7 +12,6 @@ from textual.screen import Screen
 from localcoder.errors import LocalcoderError
 from localcoder.tui.buffer import Buffer, Conflict
 from localcoder.tui.controllers.buffers import Buffers
-from localcoder.tui.dialogs.difference import DifferenceScreen
 from localcoder.tui.files import Stamp, read_text_file
 from localcoder.tui.notices import show_error
 from localcoder.tui.text.difference import changed_lines
@@ -81,6 +80,8 @@ class DiskWatch:
         buffer = self._buffers.front
         conflict = buffer.conflict
         if answer == "difference" and conflict is not None and conflict.theirs is not None:
+            from localcoder.tui.dialogs.difference import DifferenceScreen
+
             lines = await asyncio.to_thread(changed_lines, buffer.editor.text, conflict.theirs.text)
             decided = await self._owner.app.push_screen_wait(DifferenceScreen(buffer.name, lines))
             # The file may have changed again: what was not seen is not decided.

@@ -36,9 +36,6 @@ from localcoder.tui.engines import EngineHost
 from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
-from localcoder.tui.screens.compare import CompareScreen
-from localcoder.tui.screens.inspect import InspectScreen
-from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.start import Opened
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.disk_bar import Answer, DiskBar
@@ -287,7 +284,11 @@ class EditScreen(Screen[None]):
         self.notify(f"Suggestions are now: {_MODE_NAMES[mode]}.", timeout=3)
         self._show_place()
 
+    # A screen that is seldom seen is imported when it is opened: the first frame comes earlier.
+
     def action_inspect(self) -> None:
+        from localcoder.tui.screens.inspect import InspectScreen
+
         last, document = self.completing.last, self.completing.last_document
         if last is None or document is None:
             self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
@@ -300,6 +301,8 @@ class EditScreen(Screen[None]):
         self._work("compare", self._compare())
 
     async def _compare(self) -> None:
+        from localcoder.tui.screens.compare import CompareScreen
+
         loaded = self._engines.info
         others = [model for model in store.installed() if loaded is None or Path(loaded.path) != model.path]
         if not others:
@@ -370,6 +373,8 @@ class EditScreen(Screen[None]):
         self._work("models", self._choose_model())
 
     async def _choose_model(self) -> None:
+        from localcoder.tui.screens.models import ModelsScreen
+
         self.app.clear_notifications()
         model = await self.app.push_screen_wait(ModelsScreen(self._engines, self._model_job))
         if model is not None:
