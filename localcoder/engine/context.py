@@ -68,6 +68,8 @@ class Context:
         params.n_outputs_max = MAX_OUTPUTS
         params.n_seq_max = _SEQUENCES
         params.kv_unified = True
+        # Else batches of 32 tokens and more go to a GPU that holds no layer, weights and all, and cannot be aborted.
+        params.op_offload = bool(load.n_gpu_layers)
         params.n_threads = params.n_threads_batch = load.n_threads
         params.no_perf = True
         forget_errors()
