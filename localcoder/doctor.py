@@ -122,7 +122,7 @@ def _gpu() -> Iterator[Check]:
     if built and not hardware.gpus():
         what = f"llama.cpp was built with {', '.join(built)} and finds no such GPU"
         yield Check("", "note", what, "Check the driver; until then the processor computes.")
-    elif not present:
+    elif not present and not built:
         yield Check("", "ok", "none: the processor computes")
 
 

@@ -68,6 +68,14 @@ def test_a_gpu_without_its_backend_gets_the_command(tmp_path: Path, monkeypatch:
     assert "-DGGML_HIP=on" in todos[1] and "-DGGML_VULKAN=on" in todos[2]
 
 
+def test_a_gpu_that_computes_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its vendor, of which the system may know nothing."""
+    monkeypatch.setattr(doctor, "gpus_present", list)
+    monkeypatch.setattr(hardware, "gpu_backends", lambda: ["vulkan"])
+    monkeypatch.setattr(hardware, "gpus", lambda: (hardware.Gpu("one", 2_000_000_000, 2_000_000_000),))
+    assert [check.what for check in doctor._gpu()] == ["one: 2.0 of 2.0 GB free (vulkan)"]
+
+
 @pytest.mark.parametrize("command", [hardware.REBUILD, *doctor._GPU_FIXES.values()])
 def test_a_rebuild_leaves_what_else_is_installed_alone(command: str) -> None:
     """Reinstalled, and built from source, is llama-cpp-python alone, in a version that fits."""

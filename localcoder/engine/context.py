@@ -48,6 +48,8 @@ class Context:
         self.can_shift: bool = lib.llama_memory_can_shift(self._memory)
         self.n_cells: int = lib.llama_n_ctx(self._context)
         self.n_threads = load.n_threads
+        self.is_on_gpu = bool(load.n_gpu_layers) and bool(lib.llama_supports_gpu_offload())
+        """Whether some layers are; only what the processor computes can be aborted in the middle of a batch."""
         self.info = model.info(self.n_cells)
         self._batch = lib.llama_batch_init(MAX_BATCH, 0, 1)
         # Called once a graph node, from a thread that computes: strlen of a string that is empty until someone writes
@@ -66,6 +68,8 @@ class Context:
         params.n_outputs_max = MAX_OUTPUTS
         params.n_seq_max = _SEQUENCES
         params.kv_unified = True
+        # Else batches of 32 tokens and more go to a GPU that holds no layer, weights and all, and cannot be aborted.
+        params.op_offload = bool(load.n_gpu_layers)
         params.n_threads = params.n_threads_batch = load.n_threads
         params.no_perf = True
         forget_errors()
@@ -158,6 +162,9 @@ class Context:
             self._first_of_batch = (batch.seq_id[0][0], batch.pos[0])
             self._set_abort_check(self._abort_once_shifted)
         status = lib.llama_decode(self._context, batch)
+        if self.is_on_gpu:
+            # The call only hands work to a GPU: without waiting for it, nobody knows how long a batch takes.
+            lib.llama_synchronize(self._context)
         if self._is_shift_pending:
             self._set_abort_check(self._abort_check)
             self._is_shift_pending = status < 0

@@ -25,6 +25,10 @@ READ_SLICE = 48
 From 64 on llama.cpp's attention on a CPU takes other kernels, whose rounding differs by up to 0.07 in a logit from that
 of small batches: below it, what is computed does not depend on how the reading was cut.
 """
+LONGEST_ON_GPU_S = 0.1
+"""Seconds of a batch on a GPU, which cannot be ended early: so a request that comes is looked at within 150 ms."""
+SMALLEST_ON_GPU = 8
+"""Tokens below which a batch takes hardly less time: all weights are read for a single one. Chosen."""
 FIRST_AHEAD_SLICE = 8
 """Tokens of the first batch that is read ahead after a request; each one after it is twice as large."""
 MEASURED_TOKENS = 16
@@ -58,7 +62,7 @@ class Prefill:
         self.cache = KVCache(context, context.n_cells, window, middle=middle, on_loss=self._park)
         self.payoff = Payoff()
         self.read_tokens_per_s = 0.0
-        self._ahead_slice = READ_SLICE
+        self._ahead_slice = self._slice = READ_SLICE
         self._others = OthersLoad()
         self._power = power or PowerWatch(is_on=False)
         self._measure_reading()
@@ -200,7 +204,7 @@ class Prefill:
             while position < shift.to:
                 if is_cancelled():
                     raise DecodeAborted
-                batch = ids[position : min(position + READ_SLICE, shift.to)]
+                batch = ids[position : min(position + READ_SLICE, position + self._slice, shift.to)]
                 self.cache.prepare(slot, shift.to - shift.head)
                 self.context.decode(batch, position, 0, scratch)
                 position += len(batch)
@@ -250,8 +254,10 @@ class Prefill:
         seconds = time.perf_counter() - start
         self.payoff.timed(len(ids), seconds)
         # Logits for many take as long as a layer.
-        if len(ids) >= MEASURED_TOKENS and outputs <= 1:
+        if len(ids) >= min(MEASURED_TOKENS, self._slice) and outputs <= 1:
             self.read_tokens_per_s = len(ids) / seconds
+        if self.context.is_on_gpu:
+            self._slice = next_slice(self._slice, len(ids), seconds)
 
     def adapt_threads(self) -> None:
         """Leave the cores that other programs keep busy to them: threads that share a core wait for each other.
@@ -266,14 +272,16 @@ class Prefill:
     def _measure_reading(self) -> None:
         """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
         slot = self.cache.acquire(range(MEASURED_TOKENS + 1)).slot
-        self.decode(slot, range(MEASURED_TOKENS), outputs=1)
-        slot.clear()
+        # A GPU's driver compiles the kernels in the first batch.
+        for _ in range(2 if self.context.is_on_gpu else 1):
+            self.decode(slot, range(MEASURED_TOKENS), outputs=1)
+            slot.clear()
 
     def _largest_batch(self, position: int) -> int:
         window = self.context.info.window
         if not window or position + READ_SLICE <= window:
-            return READ_SLICE
-        return max(1, window // PAST_WINDOW_SHARE, min(READ_SLICE, window - position))
+            return self._slice
+        return max(1, min(self._slice, max(window // PAST_WINDOW_SHARE, window - position)))
 
     def room(self, ids: Sequence[int]) -> int:
         """How many tokens the context can hold after these. Raises LocalcoderError when it cannot hold these."""
@@ -285,3 +293,12 @@ class Prefill:
                 f"The prompt has {len(ids)} tokens, and the context holds {n_cells}.", "Shorten it.", exit_code=2
             )
         return max(1, n_cells - len(ids))
+
+
+def next_slice(size: int, count: int, seconds: float) -> int:
+    """Tokens to read at once on a GPU, of at most `size` so far, after a batch of `count` that took so long."""
+    if seconds > LONGEST_ON_GPU_S:
+        return min(size, max(SMALLEST_ON_GPU, count // 2))
+    if count >= size and 2 * seconds <= LONGEST_ON_GPU_S:
+        return min(READ_SLICE, 2 * size)
+    return size

@@ -69,6 +69,7 @@ class FakeContext:
     first_spare_sequence = 4
     spare_sequences = 12
     can_shift = True
+    is_on_gpu = False
     n_threads = 1
 
     def __post_init__(self) -> None:
