@@ -12,6 +12,7 @@ all, holds up nobody else.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ MAX_SESSIONS = 8
 """Texts that are gone on with. Chosen: the files that one person edits by turns; each costs a copy of its text."""
 LONG_TOKENS = 256
 """From more tokens on a request is a long generation. Twice the 128 that llama.vim and llama.vscode ask for."""
+_LATEST_TURN = 0.3
+"""Share of the latest turn in the mean of what turns take. Chosen: ten turns after a change it shows the new one."""
 _SAME_TEXT = 0.5
 """Likeness from which on a document is taken for a session's. What is wrongly taken for it costs time, no more."""
 
@@ -55,10 +58,11 @@ class Overtaken(LocalcoderError):
 
 
 class Busy(LocalcoderError):
-    """Too many requests wait."""
+    """Too many requests wait. In about `retry_after_s` one of them has its turn, and leaves its place."""
 
-    def __init__(self) -> None:
-        super().__init__(f"{QUEUE_LIMIT} requests are waiting already.", "Try again later.")
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"{QUEUE_LIMIT} requests are waiting already.", f"Try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(eq=False)
@@ -88,6 +92,8 @@ class Scheduler:
         self._ahead: _Job | None = None
         self._running: dict[_Job, asyncio.Task[None]] = {}
         """One at most that gives way, and one that does not."""
+        self._turn_s: dict[Urgency, float] = {}
+        """How long the latest ones took, on average."""
         self._is_ending = False
         self._sessions: list[PromptSession] = []
         """Least recently used first."""
@@ -151,7 +157,7 @@ class Scheduler:
             self._leave(each)
         # Whoever had a place keeps it.
         if not older and len(self._waiting) >= QUEUE_LIMIT:
-            raise Busy
+            raise Busy(self._place_free_s())
         self._waiting.append(job)
         self._start_next()
 
@@ -167,12 +173,19 @@ class Scheduler:
         elif job in self._waiting:
             self._waiting.remove(job)
 
+    def _place_free_s(self) -> int:
+        """Whole seconds until one of those that wait is likely to have its turn."""
+        return max(1, math.ceil(self._turn_s.get(self._first_of_those_that_wait().urgency, 0.0)))
+
+    def _first_of_those_that_wait(self) -> _Job:
+        """The oldest of the most urgent ones."""
+        return min(self._waiting, key=lambda each: each.urgency)
+
     def _start_next(self) -> None:
         if not all(each.gives_way for each in self._running):
             return
         if self._waiting:
-            # The oldest of the most urgent ones.
-            job = min(self._waiting, key=lambda each: each.urgency)
+            job = self._first_of_those_that_wait()
             if self._running and job.urgency is not Urgency.KEYSTROKE:
                 return
             self._waiting.remove(job)
@@ -193,11 +206,15 @@ class Scheduler:
         self._start_next()
 
     async def _complete(self, job: _Job) -> None:
+        begun = asyncio.get_running_loop().time()
         session, options = self._session(job.document), replace(job.options, gives_way=job.gives_way)
         async with aclosing(complete(job.document, self.engine, options, session)) as updates:
             async for update in updates:
                 if isinstance(update, TextDelta | Completion):
                     job.events.put_nowait(update)
+        turn_s = asyncio.get_running_loop().time() - begun
+        before_s = self._turn_s.get(job.urgency, turn_s)
+        self._turn_s[job.urgency] = before_s + _LATEST_TURN * (turn_s - before_s)
 
     async def _read_ahead(self, job: _Job) -> None:
         await read_ahead(job.document, self.engine, job.options, self._session(job.document))

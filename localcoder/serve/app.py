@@ -6,9 +6,9 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,6 +31,7 @@ from localcoder.serve.fields import BadBody
 MAX_BODY_BYTES = 8 << 20
 """Chosen: far more than any source file, and little enough to hold several at once."""
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_Answer = TypeVar("_Answer")
 
 
 def make_app(
@@ -137,7 +138,7 @@ async def _infill(request: HttpRequest) -> Response:
         return JSONResponse(llama_server.infill_nothing((await scheduler.engine.info()).name))
     if stream:
         updates = scheduler.run(document, options, client=_client(request))
-        return _events(updates, llama_server.infill_chunk, llama_server.infill_result)
+        return await _events(request, updates, llama_server.infill_chunk, llama_server.infill_result)
     completion = await _finish(request, scheduler, document, options)
     return JSONResponse({**llama_server.infill_result(completion), "content": completion.text})
 
@@ -148,7 +149,8 @@ async def _completions(request: HttpRequest) -> Response:
     name = (await scheduler.engine.info()).name
     shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
     if stream:
-        return _events(
+        return await _events(
+            request,
             scheduler.run(document, options, client=_client(request)),
             lambda delta: {**shell, **openai.chunk(delta)},
             lambda completion: {**shell, **openai.last_chunk(completion)},
@@ -168,7 +170,12 @@ async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document
                     return update
         raise LocalcoderError("The engine gave no answer.", "Try again.")
 
-    work = asyncio.ensure_future(last())
+    return await _unless_hung_up(request, last())
+
+
+async def _unless_hung_up(request: HttpRequest, answer: Awaitable[_Answer]) -> _Answer:
+    """What is awaited, given up as soon as the client hangs up."""
+    work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_until_disconnected(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -192,22 +199,33 @@ async def _until_disconnected(request: HttpRequest) -> None:
         pass
 
 
-def _events(
+async def _events(
+    request: HttpRequest,
     updates: AsyncGenerator[TextDelta | Completion, None],
     chunk: Callable[[TextDelta], dict[str, Any]],
     last: Callable[[Completion], dict[str, Any]],
     end: str = "",
 ) -> StreamingResponse:
-    """Server-sent events; when the client hangs up the generator is closed, which cancels the request."""
+    """Server-sent events; when the client hangs up the generator is closed, which cancels the request.
+
+    What fails before there is anything to say is answered with a status of its own, and raised here.
+    """
+    first = await _unless_hung_up(request, anext(updates))
+
+    def line(data: dict[str, Any]) -> str:
+        return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+    def shown(update: TextDelta | Completion) -> str:
+        return line(chunk(update) if isinstance(update, TextDelta) else last(update))
 
     async def lines() -> AsyncIterator[str]:
         try:
             async with aclosing(updates) as open_updates:
+                yield shown(first)
                 async for update in open_updates:
-                    data = chunk(update) if isinstance(update, TextDelta) else last(update)
-                    yield f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+                    yield shown(update)
         except LocalcoderError as error:
-            yield f"data: {json.dumps({'error': _error_fields(500, error.what, error.todo)})}\n\n"
+            yield line({"error": _error_fields(_code(error), error.what, error.todo)})
         yield end
 
     return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
@@ -268,8 +286,12 @@ def _error_fields(code: int, what: str, todo: str = "") -> dict[str, Any]:
     return {"code": code, "message": f"{what} {todo}".strip(), "type": kind}
 
 
-def _error(code: int, what: str, todo: str = "") -> JSONResponse:
-    return JSONResponse({"error": _error_fields(code, what, todo)}, status_code=code)
+def _error(code: int, what: str, todo: str = "", headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": _error_fields(code, what, todo)}, status_code=code, headers=headers)
+
+
+def _code(error: LocalcoderError) -> int:
+    return {Busy: 503, Overtaken: 409}.get(type(error), 500)
 
 
 async def _bad_body(request: HttpRequest, error: Exception) -> Response:
@@ -278,8 +300,8 @@ async def _bad_body(request: HttpRequest, error: Exception) -> Response:
 
 async def _engine_trouble(request: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, LocalcoderError)
-    code = {Busy: 503, Overtaken: 409}.get(type(error), 500)
-    return _error(code, error.what, error.todo)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Busy) else None
+    return _error(_code(error), error.what, error.todo, headers)
 
 
 async def _http_error(request: HttpRequest, error: Exception) -> Response:

@@ -235,6 +235,29 @@ async def test_an_error_of_the_engine_reaches_who_asked_and_the_next_one_is_serv
     assert [update async for update in scheduler.run(Document("a = ", 4), Options())]
 
 
+async def test_who_finds_no_place_is_told_how_long_turns_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE_LIMIT", 1)
+    engine = GatedEngine()
+    scheduler = Scheduler(engine)
+    tasks, told = [], []
+    for number in range(2):
+        tasks.append(asyncio.create_task(collect(scheduler, number, None, Urgency.KEYSTROKE)))
+        await settle()
+    for number in (2, 4):
+        with pytest.raises(Busy) as refused:
+            await collect(scheduler, number, None, Urgency.KEYSTROKE)
+        told.append(refused.value.retry_after_s)
+        if number == 2:
+            await asyncio.sleep(1.1)
+            engine.gates[0].set()
+            await settle()
+            tasks.append(asyncio.create_task(collect(scheduler, 3, None, Urgency.KEYSTROKE)))
+            await settle()
+    assert told == [1, 2]
+    scheduler.end()
+    await come_to_the_end(tasks)
+
+
 async def test_when_it_ends_all_are_told_and_nobody_is_taken() -> None:
     engine = GatedEngine()
     scheduler = Scheduler(engine)

@@ -1,5 +1,6 @@
 """The HTTP endpoints over a real socket, with the real engine on the bundled model."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -19,6 +20,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from localcoder.completion.scheduler import QUEUE_LIMIT
 
 BEFORE = '''import json
 
@@ -314,6 +317,39 @@ def test_a_client_that_does_not_read_its_stream_holds_up_nobody(http: httpx.Clie
         silent.sendall(head.encode() + body)
         assert silent.recv(8) == b"HTTP/1.1"
         assert infill(http)["content"]
+
+
+def test_beyond_the_queue_it_says_when_to_come_again(http: httpx.Client, url: str) -> None:
+    """Alternatives do not pause: whoever comes later waits."""
+    fields = {"prompt": BEFORE, "suffix": AFTER, "n": 8, "max_tokens": 4000, "temperature": 2.0, "mode": "free"}
+    body = json.dumps(fields).encode()
+    host, port = url.removeprefix("http://").split(":")
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    beyond = 16
+
+    async def ask_all_at_once() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=QUEUE_LIMIT + beyond)
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+            asked = []
+            for i in range(QUEUE_LIMIT + beyond):
+                fields = {"input_prefix": BEFORE, "input_suffix": AFTER, "n_predict": 1, "stream": i % 2 == 0}
+                asked.append(asyncio.ensure_future(client.post("/infill", json=fields)))
+            for each in itertools.islice(asyncio.as_completed(asked), beyond):
+                await each
+            long.close()
+            return await asyncio.gather(*asked)
+
+    infill(http)
+    with socket.create_connection((host, int(port))) as long:
+        long.sendall(head.encode() + body)
+        time.sleep(0.3)
+        answers = asyncio.run(ask_all_at_once())
+    refused = [each for each in answers if each.status_code == 503]
+    assert len(refused) == beyond and {each.status_code for each in answers} == {200, 503}
+    assert len({each.request.read() for each in refused}) == 2, "whether streamed or not"
+    for each in refused:
+        assert int(each.headers["retry-after"]) >= 1
+        assert "are waiting already" in each.json()["error"]["message"]
 
 
 def test_what_a_body_leaves_out_is_as_in_the_settings() -> None:
