@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_NO_SETTING = "LOCALCODER_SHARED"
+_NO_SETTING = ("LOCALCODER_SHARED", "LOCALCODER_LLAMA_BIN")
 
 
 def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,5 +16,5 @@ def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("config", "data", "state", "cache"):
         monkeypatch.setenv(f"XDG_{kind.upper()}_HOME", str(home / kind))
     for variable in [*os.environ]:
-        if variable.startswith("LOCALCODER_") and variable != _NO_SETTING:
+        if variable.startswith("LOCALCODER_") and variable not in _NO_SETTING:
             monkeypatch.delenv(variable)

@@ -55,7 +55,10 @@ class _Rate(ProgressColumn):
         self._bytes = TransferSpeedColumn()
 
     def render(self, task: Task) -> Text:
-        return self._bytes.render(task) if task.fields["unit"] == "bytes" else Text(f"{task.fields['rate']:.0f}/s")
+        if task.fields["unit"] == "bytes":
+            return self._bytes.render(task)
+        rate = task.fields["rate"]
+        return Text(f"{rate:.0f}/s" if rate else "")
 
 
 class _Left(TimeRemainingColumn):

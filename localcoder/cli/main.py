@@ -13,6 +13,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.offline import guard
 
 COMMANDS = {
+    "bench": ("localcoder.cli.bench", "Measure what models do on this machine."),
     "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
@@ -64,9 +65,10 @@ def _pass_on_model(ctx: click.Context, name: str, model: str) -> None:
     """`--model X` before a command counts as if it stood behind it, where the command knows the option."""
     chosen = cli.get_command(ctx, name)
     assert chosen is not None
-    if not any(parameter.name == "model" and isinstance(parameter, click.Option) for parameter in chosen.params):
+    option = next((each for each in chosen.params if each.name == "model" and isinstance(each, click.Option)), None)
+    if option is None:
         raise click.UsageError(f"`{name}` takes no --model.")
-    ctx.default_map = {**(ctx.default_map or {}), name: {"model": model}}
+    ctx.default_map = {**(ctx.default_map or {}), name: {"model": [model] if option.multiple else model}}
 
 
 def main() -> None:
