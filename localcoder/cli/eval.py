@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,10 +20,11 @@ from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
 
 if TYPE_CHECKING:
     from localcoder.evaluate.candidates import Candidate
-    from localcoder.evaluate.holes import Kind, Names
+    from localcoder.evaluate.holes import Hole, Kind, Names
     from localcoder.evaluate.run import Evaluation, Plan
 
 
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(1, 1024), help="[default: the physical cores]")
 @click.option("--force", is_flag=True, help="Load models that do not fit into memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a report with plots and the best and worst cases, too.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 def command(
     folder: Path,
@@ -68,6 +73,7 @@ def command(
     threads: int | None,
     force: bool,
     as_json: bool,
+    html: Path | None,
     quiet: bool,
 ) -> None:
     """Cut holes into the code below PATH, and see which model fills them best.
@@ -108,7 +114,7 @@ def command(
         asyncio.run(_run(evaluation, len(candidates), quiet=quiet))
     except KeyboardInterrupt:
         interrupted = True
-    _report(evaluation, task.holes, as_json=as_json)
+    _report(evaluation, task.holes, folder, as_json=as_json, html=html)
     if journal.trouble:
         click.echo(f"Another run cannot go on from this one: {journal.trouble}.", err=True)
     if interrupted:
@@ -128,9 +134,10 @@ async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> None:
         await evaluation.close()
 
 
-def _report(evaluation: Evaluation, holes: Any, *, as_json: bool) -> None:
+def _report(evaluation: Evaluation, holes: Sequence[Hole], folder: Path, *, as_json: bool, html: Path | None) -> None:
     from localcoder.evaluate import report
     from localcoder.evaluate.compare import compare
+    from localcoder.evaluate.page import page
 
     comparison = compare(holes, evaluation.measured)
     if comparison is None:
@@ -141,7 +148,12 @@ def _report(evaluation: Evaluation, holes: Any, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report.as_json(comparison)))
     else:
-        click.echo(report.table(comparison))
+        click.echo(report.table(comparison, shutil.get_terminal_size((100, 24)).columns))
+    if html is not None:
+        try:
+            write_file(html, page(comparison, f"Holes in {folder.resolve().name}"))
+        except OSError as error:
+            raise LocalcoderError(f"{html} cannot be written: {reason(error)}.", "Name another file.") from None
 
 
 def _file(name: str | None) -> Path:

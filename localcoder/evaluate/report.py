@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from localcoder.evaluate.compare import Case, Compared, Comparison, Measure
 from localcoder.evaluate.holes import KIND_NAMES
 
-_LABEL_WIDTH = 26
-_COLUMN_WIDTH = 24
+_LABEL_WIDTH = 34
+_COLUMN_WIDTH = 25
 
 
-def table(comparison: Comparison) -> str:
-    """A column a candidate; below each value its difference from the first one's, with the 95 % interval."""
+def table(comparison: Comparison, width: int = 100) -> str:
+    """A column a candidate; below each value its difference from the first one's, with the 95 % interval.
+
+    More candidates than fit into `width` characters go into further tables.
+    """
     compared = comparison.compared
-    width = max(_COLUMN_WIDTH, *(len(each.name) + 2 for each in compared))
-    lines = [" " * _LABEL_WIDTH + "".join(f"{each.name:>{width}}" for each in compared)]
-    for measure in compared[0].measures:
-        own = [each.measure(measure.name) for each in compared]
-        lines.append(f"{measure.name:<{_LABEL_WIDTH}}" + "".join(f"{value_text(each):>{width}}" for each in own))
-        if len(own) > 1:
-            lines.append(" " * _LABEL_WIDTH + "".join(f"{difference_text(each):>{width}}" for each in own))
-    lines.append("")
-    for label, texts in costs(compared).items():
-        lines.append(f"{label:<{_LABEL_WIDTH}}" + "".join(f"{text:>{width}}" for text in texts))
-    lines.append("")
-    for name, (count, _, _) in compared[0].parts.items():
-        label = f"right: {name} ({count})"
-        cells = [f"{each.parts[name][1]:.0%}" for each in compared]
-        lines.append(
-            f"{label:<{_LABEL_WIDTH + 12}}"[: _LABEL_WIDTH + 12]
-            + "".join(f"{cell:>{width - (12 if number == 0 else 0)}}" for number, cell in enumerate(cells))
-        )
-    lines += ["", heading(comparison)]
+    column = max(_COLUMN_WIDTH, *(len(each.name) + 2 for each in compared))
+    many = max(1, (width - _LABEL_WIDTH) // column)
+    lines = []
+    for start in range(0, len(compared), many):
+        lines += [*_rows(compared[start : start + many], column), ""]
+    lines.append(heading(comparison))
     lines += [f"{name} could not be measured: {why}" for name, why in comparison.failed.items()]
     lines += ["", comparison.sentence]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _rows(compared: Sequence[Compared], column: int) -> Iterator[str]:
+    def row(label: str, texts: Iterable[str]) -> str:
+        return f"{label:<{_LABEL_WIDTH}}" + "".join(f"{text:>{column}}" for text in texts)
+
+    yield row("", (each.name for each in compared))
+    for measure in compared[0].measures:
+        own = [each.measure(measure.name) for each in compared]
+        yield row(measure.name, map(value_text, own))
+        if any(each.difference is not None for each in own):
+            yield row("", map(difference_text, own))
+    yield ""
+    for label, texts in costs(compared).items():
+        yield row(label, texts)
+    yield ""
+    yield "whole right"
+    for name, (count, _, _) in compared[0].parts.items():
+        yield row(f"  {name} ({count})", (f"{each.parts[name][1]:.1%}" for each in compared))
 
 
 def heading(comparison: Comparison) -> str:
@@ -68,7 +78,14 @@ def difference_text(measure: Measure) -> str:
     return f"{difference} [{low} {high}]"
 
 
-def costs(compared: tuple[Compared, ...]) -> dict[str, list[str]]:
+def verdict(measure: Measure) -> str:
+    """Whether a difference from the first candidate is one for sure: "better", "worse" or ""."""
+    if measure.difference is None or measure.interval is None or measure.interval.has_zero or measure.better == "one":
+        return ""
+    return "better" if (measure.difference > 0) == (measure.better == "higher") else "worse"
+
+
+def costs(compared: Sequence[Compared]) -> dict[str, list[str]]:
     """Label → a text for each candidate."""
     found = [each.costs for each in compared]
     return {
@@ -129,4 +146,6 @@ def _counted(count: int, what: str) -> str:
 
 
 def _seconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds:.2f} s"
+    if seconds is None:
+        return "–"
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
