@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import click
 
 from localcoder import settings
 from localcoder.assembly import make_engine, make_options
-from localcoder.cli.progress import watch_stream
+from localcoder.cli.progress import watch, watch_stream
 from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
@@ -24,6 +25,8 @@ from localcoder.files import reason, write_file
 
 if TYPE_CHECKING:
     from localcoder.evaluate.candidates import Candidate
+    from localcoder.evaluate.check import Checks
+    from localcoder.evaluate.compare import Comparison
     from localcoder.evaluate.holes import Hole, Kind, Names
     from localcoder.evaluate.run import Evaluation, Plan
 
@@ -47,6 +50,9 @@ if TYPE_CHECKING:
               metavar="MINUTES", help="As many holes as fit.")  # fmt: skip
 @click.option("--holes", "most", type=click.IntRange(1), help="So many holes instead.")
 @click.option("--raw", is_flag=True, help="The model alone: its text until it ends, not what the app would show of it.")
+@click.option("--check", "check_command", metavar="COMMAND",
+              help="Run this in a copy of the repository with each suggestion in its place, in a sandbox.")  # fmt: skip
+@click.option("--unsafe", is_flag=True, help="Run it without a sandbox: what a model wrote may do all that you may.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Other holes.")
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier run measured.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="[default: the physical cores]")
@@ -68,6 +74,8 @@ def command(
     minutes: float,
     most: int | None,
     raw: bool,
+    check_command: str | None,
+    unsafe: bool,
     seed: int,
     fresh: bool,
     threads: int | None,
@@ -81,10 +89,13 @@ def command(
     The first model is what the others are compared with. A run that was interrupted goes on when it is started again.
     """
     from localcoder.evaluate.candidates import make_candidates
+    from localcoder.evaluate.check import Checker
+    from localcoder.evaluate.compare import compare
     from localcoder.evaluate.holes import KINDS, cut
     from localcoder.evaluate.journal import Journal
     from localcoder.evaluate.own_code import own_files
     from localcoder.evaluate.run import Evaluation, Task
+    from localcoder.evaluate.sandbox import Sandbox
     from localcoder.paths import cache_dir
 
     chosen = settings.load()
@@ -107,21 +118,44 @@ def command(
 
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     journal = Journal(cache_dir() / "evaluations" / f"{name}.jsonl", fresh=fresh)
-    task = Task(holes, candidates, options, raw, _file(reference) if reference else None, minutes * 60, most)
-    evaluation = Evaluation(task, engine_of, journal)
-    interrupted = False
-    try:
-        asyncio.run(_run(evaluation, len(candidates), quiet=quiet))
-    except KeyboardInterrupt:
-        interrupted = True
-    _report(evaluation, task.holes, folder, as_json=as_json, html=html)
+    with ExitStack() as stack:
+        checker = None
+        if check_command is not None:
+            checker = stack.enter_context(closing(Checker(folder, check_command, Sandbox(unsafe=unsafe))))
+            click.echo(checker.note, err=True)
+        task = Task(
+            holes=holes,
+            candidates=candidates,
+            options=options,
+            raw=raw,
+            reference=_file(reference) if reference else None,
+            seconds=minutes * 60,
+            most=most,
+            extra_s=checker.truth.seconds if checker is not None else 0.0,
+        )
+        evaluation = Evaluation(task, engine_of, journal)
+        checks: Checks | None = None
+        interrupted = False
+        try:
+            taken = asyncio.run(_run(evaluation, len(candidates), quiet=quiet))
+            if checker is not None:
+                checks = watch(checker.all_of(taken, evaluation.measured, journal), quiet=quiet)
+        except KeyboardInterrupt:
+            interrupted = True
+    note = checker.note if checker is not None and checks is not None else ""
+    comparison = compare(holes, evaluation.measured, checks, note)
+    if comparison is not None:
+        _print(comparison, folder, as_json=as_json, html=html)
     if journal.trouble:
         click.echo(f"Another run cannot go on from this one: {journal.trouble}.", err=True)
     if interrupted:
         raise LocalcoderError("Interrupted.", "The same command goes on.", exit_code=130)
+    if comparison is None:
+        raise next(each.error for each in evaluation.measured if each.error is not None)
 
 
-async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> None:
+async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> Sequence[Hole]:
+    """Measure, and return the holes that were taken."""
     try:
         plan: Plan = await watch_stream(evaluation.begin(), quiet=quiet)
         files = len({hole.file.name for hole in plan.holes})
@@ -130,21 +164,15 @@ async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> None:
             what += f" for each of {candidates}"
         click.echo(f"{what}: about {_duration(plan.seconds)}.", err=True)
         await watch_stream(evaluation.go_on(plan), quiet=quiet)
+        return plan.holes
     finally:
         await evaluation.close()
 
 
-def _report(evaluation: Evaluation, holes: Sequence[Hole], folder: Path, *, as_json: bool, html: Path | None) -> None:
+def _print(comparison: Comparison, folder: Path, *, as_json: bool, html: Path | None) -> None:
     from localcoder.evaluate import report
-    from localcoder.evaluate.compare import compare
     from localcoder.evaluate.page import page
 
-    comparison = compare(holes, evaluation.measured)
-    if comparison is None:
-        errors = [each.error for each in evaluation.measured if each.error is not None]
-        if errors:
-            raise errors[0]
-        return
     if as_json:
         click.echo(json.dumps(report.as_json(comparison)))
     else:

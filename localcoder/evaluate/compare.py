@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from localcoder.evaluate.check import Checked, Checks
 from localcoder.evaluate.holes import KIND_NAMES, KINDS, Hole
 from localcoder.evaluate.judge import Judgement, judge
 from localcoder.evaluate.measure import Result
@@ -80,11 +81,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Case:
-    """One hole with what a candidate said."""
+    """One hole with what a candidate said; `check` is None where no command was run."""
 
     hole: Hole
     result: Result
     judgement: Judgement
+    check: Checked | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`sentence` says what to take. `failed` are candidates that could not be measured, and why."""
+    """`sentence` says what to take. `failed` are candidates that could not be measured, and why.
+
+    `note` says how the check takes the code as it is, "" where there is none.
+    """
 
     compared: tuple[Compared, ...]
     holes: int
@@ -112,6 +117,7 @@ class Comparison:
     drawn: Literal["files", "lines"]
     sentence: str
     failed: Mapping[str, str]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,19 +163,27 @@ _SUGGESTION = (
 )
 
 
-def compare(holes: Sequence[Hole], measured: Sequence[Measured], *, seed: int = 0) -> Comparison | None:
-    """On the holes that all candidates had that had any; None where there are none yet."""
+_CHECK = (
+    _Ratio("passes the check", "share", "higher", lambda case: case.check is not None and case.check.passed, _one),
+    _Ratio("new complaints", "ratio", "lower", lambda case: case.check.complaints if case.check else 0, _one),
+)
+
+
+def compare(
+    holes: Sequence[Hole], measured: Sequence[Measured], checks: Checks | None = None, note: str = "", *, seed: int = 0
+) -> Comparison | None:
+    """On the holes that all candidates had that had any; None where there are none yet.
+
+    With `checks`, on those holes only that were checked for all.
+    """
     failed = {each.candidate.name: str(each.error) for each in measured if each.error is not None}
     some = [each for each in measured if each.results and each.error is None]
     common = [hole for hole in holes if all(hole.key in each.results for each in some)]
+    if checks:
+        common = [hole for hole in common if all((each.candidate.name, hole.key) in checks for each in some)]
     if not some or not common:
         return None
-    cases = {
-        each.candidate.name: [
-            Case(hole, each.results[hole.key], judge(hole, each.results[hole.key])) for hole in common
-        ]
-        for each in some
-    }
+    cases = {each.candidate.name: [_case(each, hole, checks or {}) for hole in common] for each in some}
     files = len({hole.file.name for hole in common})
     by_file = files >= _FEWEST_FILES
     places = [hole.file.name if by_file else (hole.file.name, hole.end) for hole in common]
@@ -181,7 +195,12 @@ def compare(holes: Sequence[Hole], measured: Sequence[Measured], *, seed: int = 
         measures = tuple(bootstrap.measure(ratio, own, first if own is not first else None) for ratio in ratios)
         compared.append(Compared(name, measures, _costs(own), _parts(own), _curve(own), tuple(own)))
     sentence = _sentence(compared, cases, bootstrap, ratios[0])
-    return Comparison(tuple(compared), len(common), files, "files" if by_file else "lines", sentence, failed)
+    return Comparison(tuple(compared), len(common), files, "files" if by_file else "lines", sentence, failed, note)
+
+
+def _case(measured: Measured, hole: Hole, checks: Checks) -> Case:
+    result = measured.results[hole.key]
+    return Case(hole, result, judge(hole, result), checks.get((measured.candidate.name, hole.key)))
 
 
 class _Bootstrap:
@@ -220,7 +239,9 @@ def _ratios(cases: Sequence[Sequence[Case]]) -> tuple[_Ratio, ...]:
     """Nats a character where models cut text into different tokens."""
     is_same = all(len({case.result.tokens for case in row}) == 1 for row in zip(*cases, strict=True))
     has_reference = all(case.result.kl_nats is not None for own in cases for case in own)
-    return (_TOKENS if is_same else _CHARACTERS, *(_REFERENCE if has_reference else ()), *_SUGGESTION)
+    has_checks = all(case.check is not None for own in cases for case in own)
+    first = _TOKENS if is_same else _CHARACTERS
+    return (first, *(_REFERENCE if has_reference else ()), *_SUGGESTION, *(_CHECK if has_checks else ()))
 
 
 def _costs(cases: Sequence[Case]) -> Costs:

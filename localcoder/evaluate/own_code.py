@@ -47,7 +47,7 @@ def own_files(folder: Path, *, since: datetime | None = None) -> list[OwnFile]:
     if not folder.is_dir():
         raise LocalcoderError(f"There is no folder {folder}.", "Give the folder of a repository.", exit_code=2)
     folder = folder.resolve()
-    listed, paths = _listed_by_git(folder), code_files(folder)
+    listed, paths = listed_by_git(folder), code_files(folder)
     if listed is not None:
         paths = [path for path in paths if path.relative_to(folder).as_posix() in listed]
     if since is not None:
@@ -82,10 +82,16 @@ def _is_written(text: str) -> bool:
     return not is_minified and _GENERATED.search(text[:_HEAD_CHARACTERS]) is None
 
 
-def _listed_by_git(folder: Path) -> frozenset[str] | None:
-    """What is not ignored below the folder; None where git does not know."""
+def listed_by_git(folder: Path) -> frozenset[str] | None:
+    """The files below the folder that git does not ignore; None where git does not know."""
     listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return None if listed is None else frozenset(filter(None, listed.split("\0")))
+
+
+def ignored_by_git(folder: Path) -> list[str]:
+    """Folders and files below the folder that git ignores, each folder as a whole; none where git does not know."""
+    listed = _git(folder, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    return [name.rstrip("/") for name in (listed or "").split("\0") if name]
 
 
 def _newer(folder: Path, paths: Iterable[Path], since: datetime) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -25,9 +26,9 @@ def table(comparison: Comparison, width: int = 100) -> str:
     lines = []
     for start in range(0, len(compared), many):
         lines += [*_rows(compared[start : start + many], column), ""]
-    lines.append(heading(comparison))
+    lines += textwrap.wrap(heading(comparison), width)
     lines += [f"{name} could not be measured: {why}" for name, why in comparison.failed.items()]
-    lines += ["", comparison.sentence]
+    lines += ["", *textwrap.wrap(comparison.sentence, width)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -58,7 +59,7 @@ def heading(comparison: Comparison) -> str:
     text = f"{_counted(comparison.holes, 'hole')} in {_counted(comparison.files, 'file')}: {listed}."
     if len(comparison.compared) > 1:
         text += f" [ ] is the 95 % interval of the difference from the first, by drawing {comparison.drawn} again."
-    return text
+    return f"{text} {comparison.note}".rstrip()
 
 
 def value_text(measure: Measure) -> str:
@@ -103,6 +104,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "holes": comparison.holes,
         "files": comparison.files,
         "drawn_again": comparison.drawn,
+        "check": comparison.note,
         "failed": dict(comparison.failed),
         "candidates": [
             {
@@ -138,6 +140,7 @@ def _case(case: Case) -> dict[str, Any]:
         "truth": hole.middle,
         **asdict(case.result),
         **asdict(case.judgement),
+        "check": None if case.check is None else asdict(case.check),
     }
 
 
