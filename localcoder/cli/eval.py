@@ -16,6 +16,7 @@ import click
 
 from localcoder import settings
 from localcoder.assembly import make_engine, make_options
+from localcoder.cli.numbers import FiniteRange
 from localcoder.cli.progress import watch, watch_stream
 from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
 from localcoder.completion.layout import LAYOUTS, LayoutName
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--names", type=click.Choice(["any", "elsewhere", "here"]), default="any", show_default=True,
               help="Cut only where names of other files are used, or only where not.")  # fmt: skip
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only files that came in on that day or later.")
-@click.option("--time", "minutes", type=click.FloatRange(0.1, 100_000), default=30.0, show_default=True,
+@click.option("--time", "minutes", type=FiniteRange(0.1, 100_000), default=30.0, show_default=True,
               metavar="MINUTES", help="As many holes as fit.")  # fmt: skip
 @click.option("--holes", "most", type=click.IntRange(1), help="So many holes instead.")
 @click.option("--raw", is_flag=True, help="The model alone: its text until it ends, not what the app would show of it.")
@@ -107,7 +108,8 @@ def command(
         contexts or (DEFAULT_PROMPT_TOKENS,),
     )
     for candidate in candidates:
-        _ = candidate.identity
+        _ = candidate.identity  # Whether its files are there.
+    referred = _file(reference) if reference else None
     files = own_files(folder, since=since)
     holes = cut(files, seed=seed, kinds=kinds or KINDS, names=names, max_tokens=options.max_tokens)
 
@@ -128,7 +130,7 @@ def command(
             candidates=candidates,
             options=options,
             raw=raw,
-            reference=_file(reference) if reference else None,
+            reference=referred,
             seconds=minutes * 60,
             most=most,
             extra_s=checker.truth.seconds if checker is not None else 0.0,

@@ -24,7 +24,7 @@ from localcoder.files import reason
 _SLOWER = 10
 """How many times as long as with the code as it is a command may take. Chosen: so that tests that hang are seen."""
 _SHORTEST_S, _LONGEST_S = 10.0, 600.0
-_COMPLAINT = re.compile(r":\d+|\b(error|warning|fail(ed|ure)?|exception)\b", re.IGNORECASE)
+_COMPLAINT = re.compile(r":\d+|error|warning|failed|failure|exception", re.IGNORECASE)
 _NOT_COPIED = (".git", ".hg", ".svn", ".jj")
 _CACHES = re.compile(r"cache", re.IGNORECASE)
 

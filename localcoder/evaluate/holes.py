@@ -109,6 +109,7 @@ def cut(
             continue
         elsewhere = {name for name, files_of in everywhere.items() if files_of - {file.sha256}} - defined[file.sha256]
         for kind, start, end in _spans(file, tree, seed):
+            end = start + len(file.text[start:end].rstrip())
             middle = file.text[start:end]
             is_fit = len(middle) <= longest and len("".join(middle.split())) >= _SHORTEST_MIDDLE
             if kind not in queues or not is_fit:

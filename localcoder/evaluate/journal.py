@@ -59,7 +59,7 @@ class Journal:
             self.trouble = reason(error)
 
     def _read(self) -> None:
-        if not self._path.exists():
+        if not self._path.is_file():
             return
         data = self._path.read_bytes()
         self._is_torn = bool(data) and not data.endswith(b"\n")

@@ -30,7 +30,7 @@ def judge(hole: Hole, result: Result) -> Judgement:
     return Judgement(
         exact=said == truth,
         similarity=float(Levenshtein.normalized_similarity(said, truth)),
-        parses=_parses(hole, result.text),
+        parses=said == truth or _parses(hole, result.text),
         length=len(said),
         characters=len(truth),
         saved=_saved(said, truth),
