@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ _SHORTEST_S, _LONGEST_S = 10.0, 600.0
 _COMPLAINT = re.compile(r":\d+|error|warning|failed|failure|exception", re.IGNORECASE)
 _NOT_COPIED = (".git", ".hg", ".svn", ".jj")
 _CACHES = re.compile(r"cache", re.IGNORECASE)
+
+_Stamp = tuple[int, int, int, int]
 
 Checks = Mapping[tuple[str, str], "Checked"]
 """By the candidate's name and the hole's key."""
@@ -49,8 +51,10 @@ class Checker:
         self._command, self._sandbox, self._folder = command, sandbox, folder.resolve()
         self._root = tempfile.TemporaryDirectory(prefix="localcoder-check-")
         try:
-            self._copy = Path(self._root.name) / "copy"
-            self._stamps = _copy(self._folder, self._copy)
+            # The original may be worked on meanwhile.
+            self._pristine, self._copy = Path(self._root.name) / "pristine", Path(self._root.name) / "copy"
+            names = _copy(self._folder, self._pristine, _names(self._folder))
+            self._stamps = _copy(self._pristine, self._copy, names)
             self._state = _digest(self._copy, self._stamps)
             self._place = Place(self._copy, self._folder, _readable(self._folder))
             self._limits = Limits(seconds=_LONGEST_S)
@@ -96,7 +100,7 @@ class Checker:
         begun, new = time.monotonic(), 0
         for done, (name, hole, text) in enumerate(wanted):
             rate = new / max(time.monotonic() - begun, 1e-9)
-            yield EvaluationProgress("check", done, len(wanted), rate, unit="suggestions")
+            yield EvaluationProgress("Running the check", done, len(wanted), rate, unit="suggestions")
             key = key_of("check", self._command, self._state, hole.key, text)
             if (known := journal.get(key)) is not None:
                 found[name, hole.key] = Checked(**known)
@@ -104,7 +108,7 @@ class Checker:
             found[name, hole.key] = self.check(hole, text)
             journal.put(key, asdict(found[name, hole.key]))
             new += 1
-        yield EvaluationProgress("check", len(wanted), len(wanted), 0.0, unit="suggestions")
+        yield EvaluationProgress("Running the check", len(wanted), len(wanted), 0.0, unit="suggestions")
         return found
 
     def check(self, hole: Hole, text: str) -> Checked:
@@ -125,26 +129,24 @@ class Checker:
         return Checked(is_as_usual and (self.truth.code == 0 or not new), new, outcome.over or "")
 
     def _clean(self) -> None:
-        """Have the copy as it was: whatever the command changed there would count for the next suggestion."""
+        """Have the copy as it was: whatever the command changed there would count for the next suggestion.
+
+        A link that it made is removed and never followed: it may lead out of the copy.
+        """
         seen = set()
         for parent, folders, names in os.walk(self._copy, topdown=False):
-            for name in names:
-                path = Path(parent, name)
+            links = [name for name in folders if Path(parent, name).is_symlink()]
+            for path in (Path(parent, name) for name in (*names, *links)):
                 relative = path.relative_to(self._copy).as_posix()
-                if relative not in self._stamps:
+                if self._stamps.get(relative) == _stamp(path):
+                    seen.add(relative)
+                else:
                     path.unlink()
-                    continue
-                seen.add(relative)
-                if _stamp(path) != self._stamps[relative]:
-                    shutil.copy2(self._folder / relative, path, follow_symlinks=False)
-                    self._stamps[relative] = _stamp(path)
             for name in folders:
                 with contextlib.suppress(OSError):
                     Path(parent, name).rmdir()  # Where it is empty now.
         for relative in self._stamps.keys() - seen:
-            (self._copy / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(self._folder / relative, self._copy / relative, follow_symlinks=False)
-            self._stamps[relative] = _stamp(self._copy / relative)
+            self._stamps[relative] = _put(self._pristine / relative, self._copy / relative)
 
 
 def _complaints(output: str) -> list[str]:
@@ -152,18 +154,18 @@ def _complaints(output: str) -> list[str]:
     return [re.sub(r"\d+", "#", line.strip()) for line in output.splitlines() if _COMPLAINT.search(line)]
 
 
-def _copy(folder: Path, target: Path) -> dict[str, tuple[int, int]]:
-    """Copy what belongs to the repository; returns what tells whether a copied file was changed, by its name."""
-    stamps = {}
+def _copy(folder: Path, target: Path, names: Iterable[str]) -> dict[str, _Stamp]:
+    """Copy these files; returns what tells whether a copied one was changed, by its name."""
     target.mkdir()
-    for name in _names(folder):
-        source, copied = folder / name, target / name
-        if not source.is_symlink() and not source.is_file():
-            continue  # Gone since it was listed, or something that is no file.
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, copied, follow_symlinks=False)
-        stamps[name] = _stamp(copied)
-    return stamps
+    # What is gone since it was listed, or is no file, is left out.
+    there = [name for name in names if (folder / name).is_symlink() or (folder / name).is_file()]
+    return {name: _put(folder / name, target / name) for name in there}
+
+
+def _put(source: Path, target: Path) -> _Stamp:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
+    return _stamp(target)
 
 
 def _names(folder: Path) -> Sequence[str]:
@@ -192,6 +194,7 @@ def _digest(copy: Path, names: Mapping[str, object]) -> str:
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> _Stamp:
+    """The time of the last change of a file's data or its place cannot be set: it tells what hides a change."""
     found = path.lstat()
-    return found.st_size, found.st_mtime_ns
+    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns

@@ -63,7 +63,8 @@ def own_files(folder: Path, *, since: datetime | None = None) -> list[OwnFile]:
 def _read(folder: Path, path: Path) -> OwnFile | None:
     """None for what nobody wrote, and for what cannot be read as text or has no grammar."""
     try:
-        if not SMALLEST_FILE_BYTES <= path.stat().st_size <= LARGEST_FILE_BYTES:
+        # What a link leads to is in the repository by its own name, or is not one's own.
+        if path.is_symlink() or not SMALLEST_FILE_BYTES <= path.stat().st_size <= LARGEST_FILE_BYTES:
             return None
         data = path.read_bytes()
         text = data.decode("utf-8")

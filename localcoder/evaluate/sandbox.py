@@ -35,7 +35,10 @@ _ISOLATION = ("--die-with-parent", "--new-session", "--unshare-all", "--ro-bind"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command may take: seconds, and memory and processes of all that it starts together."""
+    """What a command may take: seconds, and memory and processes of all that it starts together.
+
+    Memory that processes share counts for each of them.
+    """
 
     seconds: float = 60.0
     memory_bytes: int = 4 << 30
@@ -113,7 +116,7 @@ def _working_bwrap() -> str:
 def _limited(limits: Limits) -> Sequence[str]:
     """What bounds each process by itself, where the system has it; all together are watched."""
     found = shutil.which("prlimit")
-    if found is None:
+    if found is None or sys.platform == "win32":
         return ()
     memory, seconds = f"--data={limits.memory_bytes}", f"--cpu={int(limits.seconds * (os.cpu_count() or 1)) + 1}"
     # The kernel counts all threads of the user.
@@ -122,7 +125,7 @@ def _limited(limits: Limits) -> Sequence[str]:
 
 
 def _threads_of_user() -> int:
-    user, count = os.getuid(), 0
+    user, count = psutil.Process().uids().real, 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             count += process.num_threads() if process.uids().real == user else 0
@@ -161,8 +164,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     below: list[psutil.Process] = []
     with contextlib.suppress(psutil.Error):
         below = psutil.Process(process.pid).children(recursive=True)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     for each in below:
         with contextlib.suppress(psutil.Error):
             each.kill()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from localcoder.errors import LocalcoderError
-from localcoder.evaluate import sandbox as sandbox_module
 from localcoder.evaluate.check import Checker
 from localcoder.evaluate.holes import Hole, cut
 from localcoder.evaluate.own_code import own_files
@@ -94,6 +93,30 @@ def test_what_a_command_leaves_does_not_count_for_the_next(repository: Path, san
     assert (repository / "double.py").read_text() == CODE
 
 
+def test_links_that_a_command_makes_lead_nowhere(repository: Path, tmp_path: Path) -> None:
+    (repository / "inner").mkdir()
+    (repository / "inner" / "part.py").write_text(CODE)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "part.py").write_text("outside")
+    command = f"rm -rf inner double.py; ln -s {outside} inner; ln -s {outside}/part.py double.py"
+    checker = Checker(repository, command, Sandbox(unsafe=True))
+    hole = hole_at(repository, "result = number * 2")
+    for text in ("result = 1", "result = 2"):
+        checker.check(hole, text)
+    assert (outside / "part.py").read_text() == "outside" and [path.name for path in outside.iterdir()] == ["part.py"]
+    assert not (checker._copy / "inner").is_symlink() and (checker._copy / "double.py").read_text() == CODE
+    checker.close()
+
+
+def test_a_change_that_is_hidden_is_undone(repository: Path) -> None:
+    command = "touch -r double.py stamp; sed -i s/number/amount/ double.py; sed -i s/amount/nomber/ double.py; "
+    command += "touch -r stamp double.py"
+    checker = Checker(repository, command, Sandbox(unsafe=True))
+    assert (checker._copy / "double.py").read_text() == CODE
+    checker.close()
+
+
 def test_what_is_ignored_is_there_to_read(repository: Path) -> None:
     git(repository, "init", "-q")
     (repository / ".gitignore").write_text("installed/\n")
@@ -132,10 +155,10 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path, 
 
 def test_memory_and_processes_are_bounded(tmp_path: Path, sandbox: Sandbox) -> None:
     place = Place(tmp_path, tmp_path / "original")
-    limits = Limits(seconds=20, memory_bytes=300_000_000, processes=40)
+    limits = Limits(seconds=20, memory_bytes=300_000_000)
     eats = sandbox.run(f"{sys.executable} -c 'x = bytearray(2_000_000_000); input()'", place, limits)
     assert eats.over == "memory" or "MemoryError" in eats.output
-    forks = sandbox.run("for i in $(seq 200); do sleep 15 & done; wait", place, limits)
+    forks = sandbox.run("for i in $(seq 200); do sleep 15 & done; wait", place, Limits(seconds=20, processes=40))
     assert forks.over == "processes" or "fork" in forks.output.lower(), forks
 
 
@@ -151,6 +174,6 @@ def test_a_sandbox_that_does_not_work_says_why(monkeypatch: pytest.MonkeyPatch, 
     broken = tmp_path / "bwrap"
     broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(sandbox_module.shutil, "which", lambda name: str(broken))
+    monkeypatch.setattr(shutil, "which", lambda name: str(broken))
     with pytest.raises(LocalcoderError, match="No permissions"):
         Sandbox()

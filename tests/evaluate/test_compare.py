@@ -71,7 +71,8 @@ def test_a_small_but_steady_loss_is_found_though_holes_differ_a_lot(holes: list[
     bad = measured("bad", holes, lambda hole, rng: result(hole, base(hole) + rng.gauss(0.5, 0.5)))
     found = compared(holes, good, bad)
     nats = found.compared[1].measure("nats a token")
-    assert nats.interval is not None and nats.difference == pytest.approx(0.05, abs=0.02)
+    assert nats.interval is not None and nats.difference is not None
+    assert nats.difference == pytest.approx(0.05, abs=0.02)
     assert 0 < nats.interval.low < nats.difference < nats.interval.high < 0.1 and verdict(nats) == "worse"
     assert found.sentence.startswith("Take good:")
 

@@ -155,6 +155,7 @@ def test_what_nobody_wrote_is_left_out(repository: Path) -> None:
     (repository / "huge.py").write_text(body * 1000)
     (repository / "nul.py").write_text(body + "\0")
     (repository / "notes.md").write_text("# Notes\n" * 100)
+    (repository / "link.py").symlink_to("shelf.py")
     assert [file.name for file in own_files(repository)] == ["count.go", "shelf.py", "user.py"]
 
 
