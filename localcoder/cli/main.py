@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": ("localcoder.cli.doctor", "Check this installation and this machine."),
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),
     "edit": ("localcoder.cli.edit", "Open the app, on a file or not: `localcoder [FILE]` does too."),
+    "eval": ("localcoder.cli.eval", "Say which model fills holes in your own code best."),
     "inspect": ("localcoder.cli.inspect", "Show what a GGUF file is, and what is wrong with it."),
     "models": ("localcoder.cli.models", "List, get, check and remove models."),
     "settings": ("localcoder.cli.settings", "Show the settings and where each comes from, or set one."),

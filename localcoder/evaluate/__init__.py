@@ -1,1 +1,1 @@
-"""Bench, evaluate, compare."""
+"""What is measured on a model: an importance matrix, and how well it completes somebody's own code."""

@@ -1,0 +1,202 @@
+"""`localcoder eval`: which model, layout and context suggest best in one's own code."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from localcoder import settings
+from localcoder.assembly import make_engine, make_options
+from localcoder.cli.numbers import FiniteRange
+from localcoder.cli.progress import watch, watch_stream
+from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
+from localcoder.completion.layout import LAYOUTS, LayoutName
+from localcoder.engine.api import Engine, Lora
+from localcoder.errors import LocalcoderError
+from localcoder.files import reason, write_file
+
+if TYPE_CHECKING:
+    from localcoder.evaluate.candidates import Candidate
+    from localcoder.evaluate.check import Checks
+    from localcoder.evaluate.compare import Comparison
+    from localcoder.evaluate.holes import Hole, Kind, Names
+    from localcoder.evaluate.run import Evaluation, Plan
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[PATH]")
+@click.option("-m", "--model", "models", multiple=True, metavar="MODEL",
+              help="What to compare; may be given several times.  [default: the settings' model]")  # fmt: skip
+@click.option("--lora", "loras", multiple=True, metavar="FILE[:SCALE]", help="Each model with this adapter, too.")
+@click.option("--layout", "layouts", type=click.Choice(LAYOUTS), multiple=True, help=f"[default: {Options.layout}]")
+@click.option("--context", "contexts", type=click.IntRange(64, 16_384), multiple=True, metavar="TOKENS",
+              help=f"The most that a prompt has.  [default: {DEFAULT_PROMPT_TOKENS}]")  # fmt: skip
+@click.option("--reference", metavar="MODEL", help="Say how far each is from this one, such as the same in Q8_0.")
+@click.option("--kind", "kinds", type=click.Choice(["rest", "line", "block", "function", "call"]), multiple=True,
+              help="What to cut out: the rest of a line, a line, a block, a function's body, a call's arguments.  "
+              "[default: all]")  # fmt: skip
+@click.option("--names", type=click.Choice(["any", "elsewhere", "here"]), default="any", show_default=True,
+              help="Cut only where names of other files are used, or only where not.")  # fmt: skip
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only files that came in on that day or later.")
+@click.option("--time", "minutes", type=FiniteRange(0.1, 100_000), default=30.0, show_default=True,
+              metavar="MINUTES", help="As many holes as fit.")  # fmt: skip
+@click.option("--holes", "most", type=click.IntRange(1), help="So many holes instead.")
+@click.option("--raw", is_flag=True, help="The model alone: its text until it ends, not what the app would show of it.")
+@click.option("--check", "check_command", metavar="COMMAND",
+              help="Run this in a copy of the repository with each suggestion in its place, in a sandbox.")  # fmt: skip
+@click.option("--unsafe", is_flag=True, help="Run it without a sandbox: what a model wrote may do all that you may.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Other holes.")
+@click.option("--fresh", is_flag=True, help="Measure again what an earlier run measured.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="[default: the physical cores]")
+@click.option("--force", is_flag=True, help="Load models that do not fit into memory.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write a report with plots and the best and worst cases, too.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+def command(
+    folder: Path,
+    models: tuple[str, ...],
+    loras: tuple[str, ...],
+    layouts: tuple[LayoutName, ...],
+    contexts: tuple[int, ...],
+    reference: str | None,
+    kinds: tuple[Kind, ...],
+    names: Names,
+    since: datetime | None,
+    minutes: float,
+    most: int | None,
+    raw: bool,
+    check_command: str | None,
+    unsafe: bool,
+    seed: int,
+    fresh: bool,
+    threads: int | None,
+    force: bool,
+    as_json: bool,
+    html: Path | None,
+    quiet: bool,
+) -> None:
+    """Cut holes into the code below PATH, and see which model fills them best.
+
+    The first model is what the others are compared with. A run that was interrupted goes on when it is started again.
+    """
+    from localcoder.evaluate.candidates import make_candidates
+    from localcoder.evaluate.check import Checker
+    from localcoder.evaluate.compare import compare
+    from localcoder.evaluate.holes import KINDS, cut
+    from localcoder.evaluate.journal import Journal
+    from localcoder.evaluate.own_code import own_files
+    from localcoder.evaluate.run import Evaluation, Task
+    from localcoder.evaluate.sandbox import Sandbox
+    from localcoder.paths import cache_dir
+
+    chosen = settings.load()
+    options = make_options(chosen)
+    candidates = make_candidates(
+        [_file(name) for name in models or (chosen.model,)],
+        [Lora.parse(each) for each in loras],
+        layouts or (Options.layout,),
+        contexts or (DEFAULT_PROMPT_TOKENS,),
+    )
+    for candidate in candidates:
+        _ = candidate.identity  # Whether its files are there.
+    referred = _file(reference) if reference else None
+    files = own_files(folder, since=since)
+    holes = cut(files, seed=seed, kinds=kinds or KINDS, names=names, max_tokens=options.max_tokens)
+
+    def engine_of(candidate: Candidate) -> Engine:
+        return make_engine(
+            str(candidate.model), chosen, threads=threads, loras=candidate.loras, snapshots=False, force=force
+        )
+
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    journal = Journal(cache_dir() / "evaluations" / f"{name}.jsonl", fresh=fresh)
+    with ExitStack() as stack:
+        checker = None
+        if check_command is not None:
+            checker = stack.enter_context(closing(Checker(folder, check_command, Sandbox(unsafe=unsafe))))
+            click.echo(checker.note, err=True)
+        task = Task(
+            holes=holes,
+            candidates=candidates,
+            options=options,
+            raw=raw,
+            reference=referred,
+            seconds=minutes * 60,
+            most=most,
+            extra_s=checker.truth.seconds if checker is not None else 0.0,
+        )
+        evaluation = Evaluation(task, engine_of, journal)
+        checks: Checks | None = None
+        interrupted = False
+        try:
+            taken = asyncio.run(_run(evaluation, len(candidates), quiet=quiet))
+            if checker is not None:
+                checks = watch(checker.all_of(taken, evaluation.measured, journal), quiet=quiet)
+        except KeyboardInterrupt:
+            interrupted = True
+    note = checker.note if checker is not None and checks is not None else ""
+    comparison = compare(holes, evaluation.measured, checks, note)
+    if comparison is not None:
+        _print(comparison, folder, as_json=as_json, html=html)
+    if journal.trouble:
+        click.echo(f"Another run cannot go on from this one: {journal.trouble}.", err=True)
+    if interrupted:
+        raise LocalcoderError("Interrupted.", "The same command goes on.", exit_code=130)
+    if comparison is None:
+        raise next(each.error for each in evaluation.measured if each.error is not None)
+
+
+async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> Sequence[Hole]:
+    """Measure, and return the holes that were taken."""
+    try:
+        plan: Plan = await watch_stream(evaluation.begin(), quiet=quiet)
+        files = len({hole.file.name for hole in plan.holes})
+        what = f"{len(plan.holes):,} holes in {files:,} files"
+        if candidates > 1:
+            what += f" for each of {candidates}"
+        click.echo(f"{what}: about {_duration(plan.seconds)}.", err=True)
+        await watch_stream(evaluation.go_on(plan), quiet=quiet)
+        return plan.holes
+    finally:
+        await evaluation.close()
+
+
+def _print(comparison: Comparison, folder: Path, *, as_json: bool, html: Path | None) -> None:
+    from localcoder.evaluate import report
+    from localcoder.evaluate.page import page
+
+    if as_json:
+        click.echo(json.dumps(report.as_json(comparison)))
+    else:
+        click.echo(report.table(comparison, shutil.get_terminal_size((100, 24)).columns))
+    if html is not None:
+        try:
+            write_file(html, page(comparison, f"Holes in {folder.resolve().name}"))
+        except OSError as error:
+            raise LocalcoderError(f"{html} cannot be written: {reason(error)}.", "Name another file.") from None
+
+
+def _file(name: str | None) -> Path:
+    from localcoder.models.references import RemoteModel
+    from localcoder.models.store import refer
+
+    reference = refer(name or None)
+    if isinstance(reference, RemoteModel):
+        raise LocalcoderError(f"{reference.url}: models on a server cannot be used yet.", "Name a file.", exit_code=2)
+    return reference.path
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,159 @@
+"""What was found, as one HTML file that needs nothing else: the table, plots, and the best and worst cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from localcoder.evaluate import plots, report
+from localcoder.evaluate.compare import Case, Compared, Comparison
+
+_CASES = 10
+_LINES_AROUND = 6
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #e2e4e8; --page: #fff; --box: #f6f7f9;
+  --good: #e2f4e6; --bad: #fde6e4; --hole: #2b6cb0;
+  --c0: #4a5568; --c1: #2b6cb0; --c2: #c05621; --c3: #2f855a;
+  --c4: #805ad5; --c5: #b7791f; --c6: #c53030; --c7: #0987a0 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --soft: #9ba1a8; --line: #33383f; --page: #15181c;
+  --box: #1d2126; --good: #173422; --bad: #3d1d1c; --hole: #7db5ee;
+  --c0: #a0aec0; --c1: #63b3ed; --c2: #f6ad55; --c3: #68d391;
+  --c4: #b794f4; --c5: #ecc94b; --c6: #fc8181; --c7: #76e4f7 } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1080px;
+  margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin-bottom: .25rem } h2 { font-size: 1.15rem; margin-top: 2.5rem } h3 { font-size: 1rem }
+.sentence { font-size: 1.1rem; background: var(--box); border-left: 4px solid var(--hole); padding: .7rem 1rem }
+p.soft, figcaption, td small { color: var(--soft) }
+.wide { overflow-x: auto }
+table { border-collapse: collapse } th, td { padding: .35rem .8rem; border-bottom: 1px solid var(--line);
+  text-align: right; vertical-align: top; white-space: nowrap; font-variant-numeric: tabular-nums }
+th:first-child, td:first-child { text-align: left } td small { display: block }
+td.better small { color: var(--c3) } td.worse small { color: var(--c6) }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); gap: 1.5rem }
+figure { margin: 0 } svg { width: 100%; height: auto } svg text { font-size: 12px; fill: var(--soft) }
+.grid { stroke: var(--line) } .axis { stroke: var(--soft); stroke-dasharray: 4 3 }
+.legend span { margin-right: 1rem; white-space: nowrap; font-size: .85rem }
+.legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em }
+details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .4rem .8rem }
+summary { cursor: pointer } summary small { color: var(--soft) }
+pre { background: var(--box); padding: .6rem .8rem; overflow-x: auto; font: 12.5px/1.45 ui-monospace, monospace;
+  margin: .4rem 0; border-radius: 4px } pre .around { color: var(--soft) }
+pre mark { background: var(--good); color: inherit } pre mark.wrong { background: var(--bad) }
+"""
+
+
+def page(comparison: Comparison, title: str) -> str:
+    """The whole file; `title` says what was evaluated."""
+    compared = comparison.compared
+    failed = "".join(
+        f"<p>{escape(name)} could not be measured: {escape(why)}</p>" for name, why in comparison.failed.items()
+    )
+    cases = "".join(_cases(each, compared[0]) for each in compared)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
+        f'<p class="soft">{escape(report.heading(comparison))}</p>'
+        f'<p class="sentence">{escape(comparison.sentence)}</p>{failed}'
+        f'<div class="wide">{_table(compared)}</div><h2>Plots</h2><div class="plots">{"".join(_plots(compared))}</div>'
+        f"<h2>Cases</h2>{cases}</body></html>\n"
+    )
+
+
+def _table(compared: Sequence[Compared]) -> str:
+    rows = ["<tr><th></th>" + "".join(f"<th>{escape(each.name)}</th>" for each in compared) + "</tr>"]
+    for measure in compared[0].measures:
+        cells = ""
+        for each in compared:
+            own = each.measure(measure.name)
+            verdict = report.verdict(own)
+            cells += f'<td class="{verdict}">{report.value_text(own)}<small>{report.difference_text(own)}</small></td>'
+        rows.append(f"<tr><td>{escape(measure.name)}</td>{cells}</tr>")
+    for label, texts in report.costs(compared).items():
+        rows.append(f"<tr><td>{escape(label)}</td>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _plots(compared: Sequence[Compared]) -> list[str]:
+    names = [each.name for each in compared]
+    found = []
+    if len(compared) > 1:
+        first = compared[0].measures[0].name
+        rows = {}
+        for each in compared[1:]:
+            own = each.measures[0]
+            assert own.difference is not None and own.interval is not None
+            rows[each.name] = (own.difference, own.interval.low, own.interval.high)
+        note = f"Difference from {names[0]} with its 95 % interval; left is better."
+        found.append(plots.intervals(rows, title=first.capitalize(), note=note))
+    groups = {name: [each.parts[name][1] for each in compared] for name in compared[0].parts}
+    note = "Of the holes of each kind, those that were filled as they had been."
+    found.append(plots.bars(groups, names, title="Whole right", note=note))
+    saved = {each.name: [(point.threshold, point.saved) for point in each.curve] for each in compared}
+    note = "Of all characters that were cut out, taking word by word what is right."
+    found.append(plots.curves(saved, title="Characters saved", y_label=note, x_label=_CONFIDENCE))
+    right = {each.name: [(point.threshold, point.right) for point in each.curve if point.shown] for each in compared}
+    note = "Of the suggestions that are shown, those that are right as a whole."
+    found.append(plots.curves(right, title="Right, of those shown", y_label=note, x_label=_CONFIDENCE))
+    shown = {each.name: [(point.threshold, point.shown) for point in each.curve] for each in compared}
+    note = "Of all places, those where something is shown."
+    found.append(plots.curves(shown, title="Shown", y_label=note, x_label=_CONFIDENCE))
+    return found
+
+
+_CONFIDENCE = "shown from this confidence on (mean probability of a token)"
+
+
+def _cases(own: Compared, first: Compared) -> str:
+    """The ten best and worst: against the first candidate's, of the first one by itself."""
+    if own is first:
+        others: Sequence[Case | None] = [None] * len(own.cases)
+    else:
+        others = first.cases
+    pairs = list(zip(own.cases, others, strict=True))
+    ranked = sorted(pairs, key=lambda pair: _merit(pair[0]) - (_merit(pair[1]) if pair[1] is not None else 0.0))
+    if own is not first:
+        ranked = [pair for pair in ranked if pair[1] is not None and pair[0].result.text != pair[1].result.text]
+    half = min(_CASES, (len(ranked) + 1) // 2)
+    against = "" if own is first else f" against {first.name}"
+    best = "".join(_case(*pair) for pair in ranked[::-1][:half])
+    worst = "".join(_case(*pair) for pair in ranked[: min(half, len(ranked) - half)])
+    none = '<p class="soft">There are none.</p>'
+    return (
+        f"<h3>{escape(own.name)}: best{escape(against)}</h3>{best or none}"
+        f"<h3>{escape(own.name)}: worst{escape(against)}</h3>{worst or none}"
+    )
+
+
+def _merit(case: Case) -> float:
+    """How near a suggestion is; among those that are equally near, what the model thought of what stood there."""
+    return case.judgement.similarity - 1e-3 * case.result.nats / max(case.result.tokens, 1)
+
+
+def _case(case: Case, other: Case | None) -> str:
+    hole, result = case.hole, case.result
+    before = hole.file.text[: hole.start].split("\n")[-_LINES_AROUND:]
+    after = hole.file.text[hole.end :].split("\n")[: _LINES_AROUND // 2]
+    around = [escape("\n".join(lines)) for lines in (before, after)]
+    wrong = "" if case.judgement.exact else ' class="wrong"'
+    said = f"confidence {result.confidence:.0%}, ended: {result.reason}"
+    rows = [
+        _code("What stood there", around, f"<mark>{escape(hole.middle)}</mark>"),
+        _code(f"Suggested ({said})", around, f"<mark{wrong}>{escape(result.text)}</mark>"),
+    ]
+    if other is not None:
+        wrong = "" if other.judgement.exact else ' class="wrong"'
+        rows.append(_code("The first candidate", around, f"<mark{wrong}>{escape(other.result.text)}</mark>"))
+    return (
+        f"<details><summary>{escape(hole.where)} <small>{escape(hole.kind)}, similarity "
+        f"{case.judgement.similarity:.2f}, {result.nats / max(result.tokens, 1):.2f} nats a token</small></summary>"
+        f"{''.join(rows)}</details>"
+    )
+
+
+def _code(label: str, around: Sequence[str], middle: str) -> str:
+    before, after = around
+    return (
+        f'<small>{escape(label)}</small><pre><span class="around">{before}</span>{middle}'
+        f'<span class="around">{after}</span></pre>'
+    )
