@@ -279,9 +279,10 @@ class Prefill:
 
     def _largest_batch(self, position: int) -> int:
         window = self.context.info.window
-        if not window or position + READ_SLICE <= window:
-            return self._slice
-        return max(1, min(self._slice, max(window // PAST_WINDOW_SHARE, window - position)))
+        largest = READ_SLICE
+        if window and position + READ_SLICE > window:
+            largest = max(1, window // PAST_WINDOW_SHARE, min(READ_SLICE, window - position))
+        return min(largest, self._slice) if self.context.is_on_gpu else largest
 
     def room(self, ids: Sequence[int]) -> int:
         """How many tokens the context can hold after these. Raises LocalcoderError when it cannot hold these."""
