@@ -217,4 +217,4 @@ class Prompts(RuleBasedStateMachine):
 
 
 def test_any_history_of_edits_files_and_clients() -> None:
-    run_state_machine_as_test(Prompts, settings=settings(deadline=None, max_examples=60, stateful_step_count=40))
+    run_state_machine_as_test(Prompts, settings=settings(deadline=None, max_examples=40, stateful_step_count=40))
