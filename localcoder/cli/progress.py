@@ -30,7 +30,9 @@ async def watch_stream(work: AsyncGenerator[Progress | Result, None], *, quiet: 
     task = asyncio.current_task()
     assert task is not None
     if sys.platform != "win32":
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        # SIGINT too: before Python 3.11, asyncio lets it fall wherever the loop happens to be.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         with _shown(quiet=quiet) as show:
             async with contextlib.aclosing(work):
