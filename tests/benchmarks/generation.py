@@ -1,10 +1,13 @@
-"""Generation against llama-bench on the same file and threads, with and without drafts, and how soon a cancel works.
+"""Generation and reading against llama-bench on the same file and threads, drafts, and how soon a cancel works.
 
-    python tests/benchmarks/generation.py MODEL.gguf --llama-bench path/to/llama-bench --rounds 5
+    python tests/benchmarks/generation.py MODEL.gguf --llama-bench path/to/llama-bench --rounds 20
 
-The two run in turns, in either order. For drafts the model is forced through a given text, the sampler's choice
-replaced by its next token: speed does not depend on whose choice it was. "repetitive" is a file whose second half
-repeats its first with small edits, "plain" is text that nothing before foretells.
+The two run in turns, in either order, both with flash attention, and the ratios' medians come with 95 % intervals.
+"decoding" is llama.cpp called by our process with nothing of ours around it.
+Reading is measured as it is done, in batches of 48, and in batches of 128, whose rounding depends on how a text was
+cut: what exactness costs. For drafts the model is forced through a given text, the sampler's choice replaced by its
+next token: speed does not depend on whose choice it was. "repetitive" is a file whose second half repeats its first
+with small edits, "plain" is text that nothing before foretells.
 """
 
 import argparse
@@ -15,19 +18,22 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import patch
 
+from localcoder.engine import prefill
 from localcoder.engine.api import Finished, Request
-from localcoder.engine.context import Context
+from localcoder.engine.context import MAX_BATCH, Context
 from localcoder.engine.generate import Generator
 from localcoder.engine.prefill import Prefill
 from localcoder.engine.wire import Load
+from localcoder.evaluate.statistics import median_interval
 from localcoder.hardware import default_threads, worker_environment
 
 WORKER_VARIABLES = ("GGML_NO_BACKTRACE", "GOMP_SPINCOUNT")
 """What the worker has in its environment and llama-bench has not."""
+SCRATCH = Context.first_spare_sequence
 FIELDS = ["name", "size", "owner", "colour", "weight", "price", "origin", "maker", "label", "place"]
 METHOD = """    def get_{0}(self):
         value = self.values.get('{0}')
@@ -58,15 +64,57 @@ def forced(llama: Context, generator: Generator, prompt: Sequence[int], text: Se
     return finished.stats.tokens_per_s
 
 
-def bench(command: str, model: Path, threads: int, tokens: int) -> float:
+def bench(command: str, model: Path, threads: int, *, read: int = 0, write: int = 0) -> float:
+    """tokens/s of llama-bench."""
     environment = {key: value for key, value in os.environ.items() if key not in WORKER_VARIABLES}
+    sizes = ["-t", str(threads), "-p", str(read), "-n", str(write)]
     out = subprocess.run(
-        [command, "-m", model, "-t", str(threads), "-p", "0", "-n", str(tokens), "-r", "1", "-o", "json"],
+        [command, "-m", model, *sizes, "-fa", "1", "-r", "1", "-o", "json"],
         capture_output=True,
         check=True,
         env=environment,
     )
     return float(json.loads(out.stdout)[0]["avg_ts"])
+
+
+def decode(llama: Context, ids: Sequence[int]) -> float:
+    """tokens/s of llama.cpp's decode calls alone, a token each."""
+    llama.seq_rm(SCRATCH, 0, -1)
+    begun = time.perf_counter()
+    for i, token in enumerate(ids):
+        llama.decode([token], i, 1, SCRATCH)
+    llama.seq_rm(SCRATCH, 0, -1)
+    return len(ids) / (time.perf_counter() - begun)
+
+
+def read(generator: Generator, ids: Sequence[int], size: int) -> float:
+    """tokens/s of reading in batches of `size`, in the empty cache."""
+    cache = generator.prefill.cache
+    for slot in cache.slots:
+        slot.clear()
+    with patch.object(prefill, "READ_SLICE", size):
+        begun = time.perf_counter()
+        for _ in generator.prefill.read(cache.slots[-1], ids, lambda: False):
+            pass
+        return len(ids) / (time.perf_counter() - begun)
+
+
+Sides = dict[str, Callable[[], float]]
+
+
+def in_turns(sides: Sides, rounds: int) -> None:
+    """Print tokens/s of each of the others against the one that is named "peer"."""
+    ratios: dict[str, list[float]] = {side: [] for side in sides if side != "peer"}
+    for round_ in range(rounds):
+        # Each goes first in turn: what a machine gives changes from minute to minute.
+        order = sorted(sides, reverse=bool(round_ % 2))
+        speed = {side: sides[side]() for side in order}
+        for side, found in ratios.items():
+            found.append(speed[side] / speed["peer"])
+        print("  ".join(f"{side} {speed[side]:.2f} tokens/s" for side in sides), flush=True)
+    for side, found in ratios.items():
+        interval = median_interval(found)
+        print(f"{side} / peer: median {interval.median:.3f} in [{interval.low:.3f}, {interval.high:.3f}]", flush=True)
 
 
 def cancel_s(llama: Context, generator: Generator, ids: Sequence[int]) -> float:
@@ -95,6 +143,7 @@ def main() -> None:
     parser.add_argument("--llama-bench")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--reads", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     if missing := {key: value for key, value in worker_environment().items() if key not in os.environ}:
@@ -104,18 +153,20 @@ def main() -> None:
     generator = Generator(Prefill(llama))
     plain = [random.Random(0).randrange(1000, llama.model.n_vocab) for _ in range(args.tokens)]
     if args.llama_bench:
-        pairs = []
-        for round_ in range(args.rounds):
-            sides = {
-                "peer": lambda: bench(args.llama_bench, args.model, args.threads, args.tokens),
-                "ours": lambda: forced(llama, generator, [100, 101], plain, drafts=False),
-            }
-            # Each goes first in turn: what a machine gives changes from minute to minute.
-            speed = {side: sides[side]() for side in (sorted(sides) if round_ % 2 else sorted(sides, reverse=True))}
-            peer, ours = speed["peer"], speed["ours"]
-            pairs.append(ours / peer)
-            print(f"llama-bench {peer:.2f}, localcoder {ours:.2f} tokens/s: {ours / peer:.3f}")
-        print(f"median ratio {statistics.median(pairs):.3f}, mean {statistics.mean(pairs):.3f}")
+        threads = args.threads
+        writing_sides: Sides = {
+            "peer": lambda: bench(args.llama_bench, args.model, threads, write=args.tokens),
+            "writing": lambda: forced(llama, generator, [100, 101], plain, drafts=False),
+            "decoding": lambda: decode(llama, plain),
+        }
+        in_turns(writing_sides, args.rounds)
+        text = [random.Random(0).randrange(1000, llama.model.n_vocab) for _ in range(args.reads)]
+        reading_sides: Sides = {
+            "peer": lambda: bench(args.llama_bench, args.model, threads, read=args.reads),
+            "reading by 48": lambda: read(generator, text, prefill.READ_SLICE),
+            "reading by 128": lambda: read(generator, text, MAX_BATCH),
+        }
+        in_turns(reading_sides, args.rounds)
     first = "class Thing:\n" + "".join(METHOD.format(name) for name in FIELDS[:5])
     second = "".join(METHOD.format(name) for name in FIELDS[5:])
     for name, prompt, text in (
