@@ -64,8 +64,13 @@ class _Pauses:
         return self.is_cancelled() or self.is_paused()
 
     def check(self) -> None:
-        """In answer to DecodeAborted: raises it again unless it is for a pause."""
-        if self.is_cancelled() or not self.is_paused():
+        """Raises DecodeAborted if it is to stop computing."""
+        if self.is_asked():
+            raise DecodeAborted
+
+    def check_cancelled(self) -> None:
+        """In answer to DecodeAborted: raises it again unless it was for a pause, whose reason may be gone by now."""
+        if self.is_cancelled():
             raise DecodeAborted
 
 
@@ -97,15 +102,16 @@ class Generator:
         read, reused = 0, None
         try:
             while True:
-                placement = self._placement(request.ids)
-                before, reused = read, placement.kept if reused is None else reused
                 try:
+                    pauses.check()
+                    placement = self._placement(request.ids)
+                    before, reused = read, placement.kept if reused is None else reused
                     for done in self.prefill.read_at(placement, request.ids, pauses.is_asked):
                         read = before + done - placement.kept
                         yield ReadProgress(done, len(request.ids), reused, time.perf_counter() - arrived)
                     break
                 except DecodeAborted:
-                    pauses.check()
+                    pauses.check_cancelled()
                     yield None
             slot = placement.slot
             branches = self._branches(request, slot)
@@ -159,17 +165,16 @@ class Generator:
         is_away = False
         while branch.reason is None:
             try:
+                pauses.check()
                 if is_away:
                     slot = self._return(request, branch, pauses)
                     is_away = False
-                if pauses.is_asked():
-                    raise DecodeAborted
                 self.prefill.adapt_threads()
                 draft = self._draft(lookup, len(slot.ids), request.max_tokens - len(branch.ids))
                 position = len(slot.ids)
                 self.prefill.decode(slot, [branch.token, *draft.verified], outputs=1 + len(draft.verified))
             except DecodeAborted:
-                pauses.check()
+                pauses.check_cancelled()
                 is_away = True
                 yield None
                 continue

@@ -130,7 +130,7 @@ class LocalEngine:
         try:
             checked(await answers.get())
         except asyncio.CancelledError:
-            worker.cancel(job, "ahead")
+            worker.cancel(job)
             # Whoever cancels it is about to ask what the cache holds. At the end of the program nobody answers.
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(answers.get(), _CANCEL_TIMEOUT_S)

@@ -115,12 +115,9 @@ class Save:
 
 @dataclass(frozen=True)
 class Cancel:
-    """End what was asked with this number, and what it has ended already, which is all before it. Not answered.
+    """End what was asked with this number, or with any: what ends answers, and this does not."""
 
-    `ahead`: of that, what is read ahead. A request that gives way ends only by its own number, or with `all`.
-    """
-
-    what: Literal["this", "ahead", "all"]
+    what: Literal["this", "all"]
 
 
 # Answers; those of a Request are api's events

@@ -8,20 +8,20 @@ superseded or cancelled; the main thread computes. Every message of a request ca
 from __future__ import annotations
 
 import os
-import queue
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from localcoder.engine.api import Event, MatrixInputs, ModelInfo, ReadEstimate, Request
+from localcoder.engine.api import Finished, MatrixInputs, ModelInfo, ReadEstimate, Request, Stats
 from localcoder.engine.snapshots import SnapshotStore, model_key
+from localcoder.engine.turns import Job, Turns
 from localcoder.engine.wire import (
     Answer,
     Calibrate,
@@ -55,23 +55,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What was asked, and when it arrived, in seconds of `time.perf_counter`."""
-
-    number: int
-    question: Question
-    arrived: float
-
-
-@dataclass(frozen=True)
-class _Paused:
-    """A request that lets others go first, and what it will go on with."""
-
-    job: _Job
-    events: Iterator[Event | None]
-
-
-@dataclass(frozen=True)
 class _Loaded:
     """A model that is ready to compute."""
 
@@ -80,64 +63,31 @@ class _Loaded:
 
 
 class Worker:
-    """One job after the other; a request that gives way pauses for others in between.
-
-        arrives     long   key 1                key 2         ahead
-        computes    long . key 1 . long . . . . key 2 . long . . . . ahead
-
-    Jobs up to the number `cancelled_to` are cancelled before or while they run; of those that read ahead, also those up
-    to `cancelled_ahead_to`: only what was wanted last is read. Those that give way end when they are asked to by their
-    own number, or all are. `current` is the job that computes; `urgent` jobs wait for which it has to pause.
-    """
+    """One thread takes the questions, one computes what `turns` says."""
 
     def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
         self._questions = questions
         self._answers = answers
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._turns = Turns(self._abort, self._clear_abort)
         self._write_lock = threading.Lock()
         self._loaded: _Loaded | None = None
-        self._cancelled_to = self._cancelled_ahead_to = 0
-        self._all_cancelled_to = 0
-        self._giving_way: set[int] = set()
-        self._ended_by_number: set[int] = set()
-        self._urgent = 0
-        self._paused: _Paused | None = None
-        self._deferred: deque[_Job] = deque()
-        self._current = _Job(0, Ping(), 0.0)
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
         while True:
-            job = self._next()
+            job = self._turns.next()
             try:
-                if isinstance(job.question, Load):
-                    self._send(job.number, self._load(job.question))
-                    continue
-                with self._lock:
-                    self._current = job
-                    self._urgent -= _is_urgent(job.question)
-                loaded = self._ready()
-                with self._lock:
-                    if not self._has_to_stop(job):
-                        loaded.context.clear_abort()
-                self._compute(loaded, job)
+                self._compute(job)
             except LocalcoderError as error:
                 self._send(job.number, _failed(error))
 
-    def _next(self) -> _Job:
-        """What is computed next: what is urgent, then what pauses, and then what waited for that."""
-        while True:
-            try:
-                job = self._jobs.get(block=self._paused is None and not self._deferred)
-            except queue.Empty:
-                return self._paused.job if self._paused is not None else self._deferred.popleft()
-            if (self._paused is None and not self._deferred) or _is_urgent(job.question):
-                return job
-            self._deferred.append(job)
+    def _abort(self) -> None:
+        if self._loaded is not None:
+            self._loaded.context.abort()
 
-    def _has_to_stop(self, job: _Job) -> bool:
-        return self._is_cancelled(job) or (_gives_way(job.question) and self._urgent > 0)
+    def _clear_abort(self) -> None:
+        if self._loaded is not None:
+            self._loaded.context.clear_abort()
 
     def _load(self, load: Load) -> ModelInfo:
         """Check the processor, then import native code: an instruction that is missing would kill the process."""
@@ -158,22 +108,20 @@ class Worker:
         self._loaded = _Loaded(context, Generator(prefill))
         return context.info
 
-    def _is_cancelled(self, job: _Job) -> bool:
-        if _gives_way(job.question):
-            return job.number <= self._all_cancelled_to or job.number in self._ended_by_number
-        is_ahead = isinstance(job.question, Warm)
-        return job.number <= max(self._cancelled_to, self._cancelled_ahead_to if is_ahead else 0)
-
-    def _compute(self, loaded: _Loaded, job: _Job) -> None:
+    def _compute(self, job: Job) -> None:
         question = job.question
+        if isinstance(question, Load):
+            self._send(job.number, self._load(question))
+            return
+        loaded = self._ready()
 
         def is_cancelled() -> bool:
-            return self._is_cancelled(job)
+            return job.is_cancelled
 
         if isinstance(question, Request):
             self._generate(loaded, job, question, is_cancelled)
             return
-        if isinstance(question, Warm) and not is_cancelled():
+        if isinstance(question, Warm):
             loaded.generator.prefill.warm(question.ids, is_cancelled, exact=question.exact)
         elif isinstance(question, Score):
             self._score(loaded, job.number, question, is_cancelled)
@@ -183,30 +131,16 @@ class Worker:
             loaded.generator.prefill.save()
         self._send(job.number, Done())
 
-    def _generate(self, loaded: _Loaded, job: _Job, request: Request, is_cancelled: Callable[[], bool]) -> None:
+    def _generate(self, loaded: _Loaded, job: Job, request: Request, is_cancelled: Callable[[], bool]) -> None:
         """Begin it, or go on with it; returns when it is finished or pauses."""
-        if self._paused is not None and self._paused.job is job:
-            events = self._paused.events
-        else:
-
-            def is_paused() -> bool:
-                return _gives_way(request) and self._urgent > 0
-
-            events = loaded.generator.generate(request, job.arrived, is_cancelled, is_paused)
-        is_over = True
-        try:
-            for event in events:
-                if event is None:
-                    self._paused, is_over = _Paused(job, events), False
-                    return
-                self._send(job.number, event)
-        finally:
-            if is_over:
-                if self._paused is not None and self._paused.job is job:
-                    self._paused = None
-                with self._lock:
-                    self._giving_way.discard(job.number)
-                    self._ended_by_number.discard(job.number)
+        if job.events is None:
+            is_paused = partial(self._turns.is_paused, job)
+            job.events = loaded.generator.generate(request, job.arrived, is_cancelled, is_paused)
+        for event in job.events:
+            if event is None:
+                self._turns.pause(job)
+                return
+            self._send(job.number, event)
 
     def _score(self, loaded: _Loaded, number: int, question: Score, is_cancelled: Callable[[], bool]) -> None:
         from localcoder.engine.context import DecodeAborted
@@ -215,7 +149,7 @@ class Worker:
             for scores in loaded.generator.prefill.score(question.ids, question.start, question.top, is_cancelled):
                 self._send(number, Scores(scores))
         except DecodeAborted:
-            raise LocalcoderError("The scoring was cancelled.", "Begin it again.") from None
+            raise _cancelled() from None
 
     def _calibrate(self, loaded: _Loaded, number: int, question: Calibrate, is_cancelled: Callable[[], bool]) -> None:
         from localcoder.engine.calibration import Calibrator
@@ -232,7 +166,7 @@ class Worker:
             for name, sums in calibrator.sums.items():
                 self._send(number, MatrixInputs(name, calibrator.counts[name], sums.tobytes()))
         except DecodeAborted:
-            raise LocalcoderError("The calibration was cancelled.", "Begin it again.") from None
+            raise _cancelled() from None
         finally:
             calibrator.close()
 
@@ -258,36 +192,12 @@ class Worker:
             except LocalcoderError as error:
                 self._send(number, _failed(error))
                 continue
-            if isinstance(question, (Request, Warm, Cancel)):
-                with self._lock:
-                    self._note(number, question)
-                    if self._loaded is not None and self._has_to_stop(self._current):
-                        self._loaded.context.abort()
-                    is_waiting = number != self._current.number
-                if isinstance(question, Cancel) and question.what == "ahead" and is_waiting:
-                    # It may wait for a long generation, and whoever cancelled it for this answer.
-                    self._send(number, Done())
-            if not isinstance(question, Cancel):
-                self._jobs.put(_Job(number, question, arrived))
-
-    def _note(self, number: int, question: Request | Warm | Cancel) -> None:
-        """What this ends of what was asked before."""
-        if isinstance(question, Warm):
-            self._cancelled_ahead_to = number - 1
-        elif _gives_way(question):
-            self._cancelled_ahead_to = number - 1
-            self._giving_way.add(number)
-        elif isinstance(question, Request):
-            self._cancelled_to = max(self._cancelled_to, number - 1)
-            self._urgent += 1
-        elif question.what == "ahead":
-            self._cancelled_ahead_to = max(self._cancelled_ahead_to, number)
-        else:
-            self._cancelled_to = max(self._cancelled_to, number)
-            if question.what == "all":
-                self._all_cancelled_to = number
-            if number in self._giving_way:
-                self._ended_by_number.add(number)
+            if isinstance(question, Cancel):
+                ended = self._turns.cancel(None if question.what == "all" else number)
+            else:
+                ended = self._turns.enter(Job(number, question, arrived))
+            for job in ended:
+                self._send(job.number, _unbegun(job.question))
 
     def _ready(self) -> _Loaded:
         if self._loaded is None:
@@ -317,12 +227,15 @@ class Worker:
             self._answers.flush()
 
 
-def _gives_way(question: Question) -> bool:
-    return isinstance(question, Request) and question.gives_way and question.alternatives == 1
+def _unbegun(question: Question) -> Answer:
+    """The only answer to what was cancelled while it waited."""
+    if isinstance(question, Request):
+        return Finished("cancelled", Stats(0, 0, 0, 0.0, 0.0, 0.0))
+    return Done() if isinstance(question, Warm) else _failed(_cancelled())
 
 
-def _is_urgent(question: Question) -> bool:
-    return isinstance(question, Request) and not _gives_way(question)
+def _cancelled() -> LocalcoderError:
+    return LocalcoderError("What was asked was cancelled.", "Begin it again.")
 
 
 def _failed(error: LocalcoderError) -> Failed:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import localcoder
 from localcoder.engine.wire import Answer, Cancel, Done, Failed, Ping, Question, decode_answer, encode
@@ -44,7 +44,6 @@ class WorkerProcess:
         self._heard = asyncio.get_running_loop().time()
         self._watcher = asyncio.create_task(self._watch())
         self._ids = itertools.count(1)
-        self._last_job = 0
         self._queues: dict[int, asyncio.Queue[Answer]] = {}
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         self._stderr_task = asyncio.create_task(self._keep_stderr())
@@ -73,7 +72,6 @@ class WorkerProcess:
     def start(self, question: Question) -> tuple[int, asyncio.Queue[Answer]]:
         """Send a question; its answers arrive in the queue until `forget`."""
         job = next(self._ids)
-        self._last_job = job
         events: asyncio.Queue[Answer] = asyncio.Queue()
         self._queues[job] = events
         if self.alive:
@@ -97,13 +95,13 @@ class WorkerProcess:
         """Whether an answer is still to come."""
         return bool(self._queues)
 
-    def cancel(self, job: int, what: Literal["this", "ahead", "all"] = "this") -> None:
-        """End this request; `wire.Cancel` says what else."""
+    def cancel(self, job: int) -> None:
         if self.alive:
-            self._write(job, Cancel(what))
+            self._write(job, Cancel("this"))
 
     def cancel_all(self) -> None:
-        self.cancel(self._last_job, "all")
+        if self.alive:
+            self._write(0, Cancel("all"))
 
     def forget(self, job: int) -> None:
         self._queues.pop(job, None)

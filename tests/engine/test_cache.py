@@ -267,7 +267,7 @@ class Requests(RuleBasedStateMachine):
         self.llama.looks = self.llama.looks_until_pause = None
         finished = events.pop()
         assert isinstance(finished, Finished)
-        if not self.llama.is_broken:
+        if not self.llama.is_broken and (events or finished.reason != "cancelled"):
             assert finished.stats.tokens_reused >= reusable - cache.SMALLEST_LOSS
         branches = [
             [event.id for event in events if isinstance(event, Token) and event.alternative == i]

@@ -34,22 +34,30 @@ APPROXIMATION_NATS = 0.013
 """A token on average, as published in `kv_shift`."""
 
 
+def at_each_node(act: Callable[[], None], check: Any) -> Any:
+    """An abort check that does this as well."""
+
+    def acting(data: object) -> bool:
+        act()
+        return bool(check(data))
+
+    return lib.ggml_abort_callback(acting)
+
+
 class Interruptible(Context):
     """Raises its own abort flag after so many graph nodes, as the worker's other thread does at any of them."""
 
     nodes_left: int | None = None
 
     def _set_abort_check(self, check: Any) -> None:
-        def counting(data: object) -> bool:
-            if self.nodes_left is not None:
-                self.nodes_left -= 1
-                if self.nodes_left <= 0:
-                    self.abort()
-            return bool(check(data))
+        self._counting = at_each_node(self._count, check)
+        super()._set_abort_check(self._counting)
 
-        callback = lib.ggml_abort_callback(counting)
-        super()._set_abort_check(callback)
-        self._counting = callback
+    def _count(self) -> None:
+        if self.nodes_left is not None:
+            self.nodes_left -= 1
+            if self.nodes_left <= 0:
+                self.abort()
 
     def is_cancelled(self) -> bool:
         return self.nodes_left is not None and self.nodes_left <= 0

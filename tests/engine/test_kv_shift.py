@@ -153,8 +153,8 @@ def test_an_aborted_move_loses_nothing(llama: Context) -> None:
     middle = llama.info.special.fim_middle
     assert middle is not None
     shift = find_shift(there, back, middle)
-    assert shift and shift.to - shift.head > READ_SLICE  # so that the second look comes in the middle of it
-    looks = iter([False, True])
+    assert shift and shift.to - shift.head > READ_SLICE  # so that the third look comes in the middle of it
+    looks = iter([False, False, True])
     assert run(generator, back, lambda: next(looks, True)) == ([], READ_SLICE)
     assert run(generator, there) == (expected, 1)
     assert run(generator, back)[1] <= shift.to - shift.head + 1
