@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from localcoder.evaluate.compare import Comparison
     from localcoder.evaluate.holes import Hole, Kind, Names
     from localcoder.evaluate.run import Evaluation, Plan
+    from localcoder.evaluate.suites.scoring import Scores
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path), default=".", metavar="[PATH]")
+@click.argument("folder", type=click.Path(path_type=Path), required=False, metavar="[PATH]")
+@click.option("--suite", "suite_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Tasks of HumanEval-Infilling or SAFIM (JSONL or .gz) instead of one's own code.")  # fmt: skip
 @click.option("-m", "--model", "models", multiple=True, metavar="MODEL",
               help="What to compare; may be given several times.  [default: the settings' model]")  # fmt: skip
 @click.option("--lora", "loras", multiple=True, metavar="FILE[:SCALE]", help="Each model with this adapter, too.")
@@ -53,7 +56,11 @@ if TYPE_CHECKING:
 @click.option("--raw", is_flag=True, help="The model alone: its text until it ends, not what the app would show of it.")
 @click.option("--check", "check_command", metavar="COMMAND",
               help="Run this in a copy of the repository with each suggestion in its place, in a sandbox.")  # fmt: skip
-@click.option("--unsafe", is_flag=True, help="Run it without a sandbox: what a model wrote may do all that you may.")
+@click.option(
+    "--unsafe",
+    is_flag=True,
+    help="Run it, or a suite's programs, without a sandbox: what a model wrote may do all that you may.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Other holes.")
 @click.option("--fresh", is_flag=True, help="Measure again what an earlier run measured.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="[default: the physical cores]")
@@ -63,7 +70,8 @@ if TYPE_CHECKING:
               help="Write a report with plots and the best and worst cases, too.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 def command(
-    folder: Path,
+    folder: Path | None,
+    suite_file: Path | None,
     models: tuple[str, ...],
     loras: tuple[str, ...],
     layouts: tuple[LayoutName, ...],
@@ -97,8 +105,16 @@ def command(
     from localcoder.evaluate.own_code import own_files
     from localcoder.evaluate.run import Evaluation, Task
     from localcoder.evaluate.sandbox import Sandbox
+    from localcoder.evaluate.suites.read import read_suite
+    from localcoder.evaluate.suites.scoring import Scorer, first_run
     from localcoder.paths import cache_dir
 
+    if suite_file is not None:
+        _refuse_beside_suite(
+            {"PATH": folder, "--kind": kinds, "--names": names != "any", "--since": since, "--raw": raw,
+             "--check": check_command}
+        )  # fmt: skip
+    place = suite_file or folder or Path()
     chosen = settings.load()
     options = make_options(chosen)
     candidates = make_candidates(
@@ -110,44 +126,60 @@ def command(
     for candidate in candidates:
         _ = candidate.identity  # Whether its files are there.
     referred = _file(reference) if reference else None
-    files = own_files(folder, since=since)
-    holes = cut(files, seed=seed, kinds=kinds or KINDS, names=names, max_tokens=options.max_tokens)
+    suite = None if suite_file is None else read_suite(suite_file, seed=seed)
+    if suite is not None:
+        holes: Sequence[Hole] = suite.holes
+    else:
+        files = own_files(place, since=since)
+        holes = cut(files, seed=seed, kinds=kinds or KINDS, names=names, max_tokens=options.max_tokens)
 
     def engine_of(candidate: Candidate) -> Engine:
         return make_engine(
             str(candidate.model), chosen, threads=threads, loras=candidate.loras, snapshots=False, force=force
         )
 
-    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:16]
     journal = Journal(cache_dir() / "evaluations" / f"{name}.jsonl", fresh=fresh)
     with ExitStack() as stack:
         checker = None
         if check_command is not None:
-            checker = stack.enter_context(closing(Checker(folder, check_command, Sandbox(unsafe=unsafe))))
+            checker = stack.enter_context(closing(Checker(place, check_command, Sandbox(unsafe=unsafe))))
             click.echo(checker.note, err=True)
+        scorer = None
+        if suite is not None:
+            scorer = Scorer(suite, Sandbox(unsafe=unsafe) if first_run(suite) is not None else None)
+            click.echo(scorer.note, err=True)
         task = Task(
             holes=holes,
             candidates=candidates,
             options=options,
             raw=raw,
+            raw_tokens=None if suite is None else suite.max_tokens,
             reference=referred,
             seconds=minutes * 60,
             most=most,
-            extra_s=checker.truth.seconds if checker is not None else 0.0,
+            extra_s=checker.truth.seconds if checker is not None else 2 * scorer.seconds if scorer is not None else 0.0,
         )
         evaluation = Evaluation(task, engine_of, journal)
         checks: Checks | None = None
+        scores: Scores | None = None
         interrupted = False
         try:
-            taken = asyncio.run(_run(evaluation, len(candidates), quiet=quiet))
+            files_are = "files" if suite is None else "problems"
+            taken = asyncio.run(_run(evaluation, len(candidates), files_are, quiet=quiet))
             if checker is not None:
                 checks = watch(checker.all_of(taken, evaluation.measured, journal), quiet=quiet)
+            if scorer is not None:
+                scores = watch(scorer.all_of(taken, evaluation.measured, journal), quiet=quiet)
         except KeyboardInterrupt:
             interrupted = True
     note = checker.note if checker is not None and checks is not None else ""
-    comparison = compare(holes, evaluation.measured, checks, note)
+    if scorer is not None and scores is not None:
+        note = scorer.note
+    name = suite.name if suite is not None else ""
+    comparison = compare(holes, evaluation.measured, checks, note, scores=scores, suite=name)
     if comparison is not None:
-        _print(comparison, folder, as_json=as_json, html=html)
+        _print(comparison, place, as_json=as_json, html=html)
     if journal.trouble:
         click.echo(f"Another run cannot go on from this one: {journal.trouble}.", err=True)
     if interrupted:
@@ -156,12 +188,12 @@ def command(
         raise next(each.error for each in evaluation.measured if each.error is not None)
 
 
-async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> Sequence[Hole]:
+async def _run(evaluation: Evaluation, candidates: int, files_are: str, *, quiet: bool) -> Sequence[Hole]:
     """Measure, and return the holes that were taken."""
     try:
         plan: Plan = await watch_stream(evaluation.begin(), quiet=quiet)
         files = len({hole.file.name for hole in plan.holes})
-        what = f"{len(plan.holes):,} holes in {files:,} files"
+        what = f"{len(plan.holes):,} holes in {files:,} {files_are}"
         if candidates > 1:
             what += f" for each of {candidates}"
         click.echo(f"{what}: about {_duration(plan.seconds)}.", err=True)
@@ -171,7 +203,15 @@ async def _run(evaluation: Evaluation, candidates: int, *, quiet: bool) -> Seque
         await evaluation.close()
 
 
-def _print(comparison: Comparison, folder: Path, *, as_json: bool, html: Path | None) -> None:
+def _refuse_beside_suite(options: Mapping[str, object]) -> None:
+    """A suite has its own holes and judges. Raises LocalcoderError (exit code 2) for an option that is given."""
+    for name, value in options.items():
+        if value:
+            raise LocalcoderError(f"{name} does not go with --suite.", "Leave one of them out.", exit_code=2)
+
+
+def _print(comparison: Comparison, place: Path, *, as_json: bool, html: Path | None) -> None:
+    """`place` is the folder or the suite's file."""
     from localcoder.evaluate import report
     from localcoder.evaluate.page import page
 
@@ -181,7 +221,8 @@ def _print(comparison: Comparison, folder: Path, *, as_json: bool, html: Path | 
         click.echo(report.table(comparison, shutil.get_terminal_size((100, 24)).columns))
     if html is not None:
         try:
-            write_file(html, page(comparison, f"Holes in {folder.resolve().name}"))
+            title = f"{comparison.suite}: {place.name}" if comparison.suite else f"Holes in {place.resolve().name}"
+            write_file(html, page(comparison, title))
         except OSError as error:
             raise LocalcoderError(f"{html} cannot be written: {reason(error)}.", "Name another file.") from None
 

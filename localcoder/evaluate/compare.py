@@ -1,7 +1,7 @@
 """Candidates against the first one, on the same holes: measures, bootstrap intervals of differences, and a sentence.
 
 The holes of one file are alike: whole files are drawn again (Field and Welsh 2007, "Bootstrapping clustered data"), or
-lines where there are few files.
+lines where there are few files. Of a suite, whole problems are drawn again: one of HumanEval's has many holes.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from localcoder.evaluate.check import Checked, Checks
-from localcoder.evaluate.holes import KIND_NAMES, KINDS, Hole
+from localcoder.evaluate.holes import KIND_NAMES, Hole
 from localcoder.evaluate.judge import Judgement, judge
 from localcoder.evaluate.measure import Result
 from localcoder.evaluate.run import Measured
+from localcoder.evaluate.suites.scoring import Said, Scored, Scores
 
 DRAWS = 2000
 _FEWEST_FILES = 10
@@ -81,24 +82,45 @@ class Shown:
 
 @dataclass(frozen=True)
 class Case:
-    """One hole with what a candidate said; `check` is None where no command was run."""
+    """One hole with what a candidate said; `check` is None where no command was run, `score` outside of suites."""
 
     hole: Hole
     result: Result
     judgement: Judgement
     check: Checked | None = None
+    score: Scored | None = None
+
+    @property
+    def passes(self) -> bool | None:
+        """By a suite's own truncation; None where it is not scored."""
+        return None if self.score is None else self.score.theirs.passes
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the holes; `passes` is None where none of them is scored as one of a suite's."""
+
+    holes: int
+    whole_right: float
+    similarity: float
+    passes: float | None = None
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One candidate. `parts` are whole right and edit similarity by kind, and by where the names come from."""
+    """One candidate. `parts` are by kind, by where the names come from, and of suites by language."""
 
     name: str
     measures: tuple[Measure, ...]
     costs: Costs
-    parts: Mapping[str, tuple[int, float, float]]
+    parts: Mapping[str, Part]
     curve: tuple[Shown, ...]
     cases: tuple[Case, ...]
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether some of it is scored as a suite's tasks: then the first measure is what passes."""
+        return any(part.passes is not None for part in self.parts.values())
 
     def measure(self, name: str) -> Measure:
         return next(each for each in self.measures if each.name == name)
@@ -108,16 +130,18 @@ class Compared:
 class Comparison:
     """`sentence` says what to take. `failed` are candidates that could not be measured, and why.
 
-    `note` says how the check takes the code as it is, "" where there is none.
+    `note` says how the check takes the code as it is, or how a suite is scored, "" where there is neither. `suite` is
+    that suite's name: its files are problems.
     """
 
     compared: tuple[Compared, ...]
     holes: int
     files: int
-    drawn: Literal["files", "lines"]
+    drawn: Literal["files", "problems", "lines"]
     sentence: str
     failed: Mapping[str, str]
     note: str = ""
+    suite: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,21 +193,42 @@ _CHECK = (
 )
 
 
+def _passes(name: str, said_of: Callable[[Scored], Said]) -> _Ratio:
+    """Of those that are scored."""
+
+    def passes(case: Case) -> bool | None:
+        return None if case.score is None else said_of(case.score).passes
+
+    return _Ratio(name, "share", "higher", lambda case: passes(case) is True, lambda case: passes(case) is not None)
+
+
+_THEIRS = _passes("pass@1, their truncation", lambda score: score.theirs)
+_SHOWN = _passes("pass@1, as shown", lambda score: score.shown)
+
+
 def compare(
-    holes: Sequence[Hole], measured: Sequence[Measured], checks: Checks | None = None, note: str = "", *, seed: int = 0
+    holes: Sequence[Hole],
+    measured: Sequence[Measured],
+    checks: Checks | None = None,
+    note: str = "",
+    *,
+    scores: Scores | None = None,
+    suite: str = "",
+    seed: int = 0,
 ) -> Comparison | None:
     """On the holes that all candidates had that had any; None where there are none yet.
 
-    With `checks`, on those holes only that were checked for all.
+    With `checks`, on those holes only that were checked for all; with `scores`, on those that were scored.
     """
     failed = {each.candidate.name: str(each.error) for each in measured if each.error is not None}
     some = [each for each in measured if each.results and each.error is None]
     common = [hole for hole in holes if all(hole.key in each.results for each in some)]
-    if checks:
-        common = [hole for hole in common if all((each.candidate.name, hole.key) in checks for each in some)]
+    for judged in (checks, scores):
+        if judged:
+            common = [hole for hole in common if all((each.candidate.name, hole.key) in judged for each in some)]
     if not some or not common:
         return None
-    cases = {each.candidate.name: [_case(each, hole, checks or {}) for hole in common] for each in some}
+    cases = {each.candidate.name: [_case(each, hole, checks or {}, scores or {}) for hole in common] for each in some}
     files = len({hole.file.name for hole in common})
     by_file = files >= _FEWEST_FILES
     places = [hole.file.name if by_file else (hole.file.name, hole.end) for hole in common]
@@ -194,13 +239,17 @@ def compare(
     for name, own in cases.items():
         measures = tuple(bootstrap.measure(ratio, own, first if own is not first else None) for ratio in ratios)
         compared.append(Compared(name, measures, _costs(own), _parts(own), _curve(own), tuple(own)))
-    sentence = _sentence(compared, cases, bootstrap, ratios[0])
-    return Comparison(tuple(compared), len(common), files, "files" if by_file else "lines", sentence, failed, note)
+    if any(ratio is _THEIRS for ratio in ratios):
+        sentence = _suite_sentence(compared, cases, bootstrap, suite)
+    else:
+        sentence = _sentence(compared, cases, bootstrap, ratios[0])
+    drawn: Literal["files", "problems", "lines"] = ("problems" if suite else "files") if by_file else "lines"
+    return Comparison(tuple(compared), len(common), files, drawn, sentence, failed, note, suite)
 
 
-def _case(measured: Measured, hole: Hole, checks: Checks) -> Case:
-    result = measured.results[hole.key]
-    return Case(hole, result, judge(hole, result), checks.get((measured.candidate.name, hole.key)))
+def _case(measured: Measured, hole: Hole, checks: Checks, scores: Scores) -> Case:
+    result, key = measured.results[hole.key], (measured.candidate.name, hole.key)
+    return Case(hole, result, judge(hole, result), checks.get(key), scores.get(key))
 
 
 class _Bootstrap:
@@ -241,7 +290,8 @@ def _ratios(cases: Sequence[Sequence[Case]]) -> tuple[_Ratio, ...]:
     has_reference = all(case.result.kl_nats is not None for own in cases for case in own)
     has_checks = all(case.check is not None for own in cases for case in own)
     first = _TOKENS if is_same else _CHARACTERS
-    return (first, *(_REFERENCE if has_reference else ()), *_SUGGESTION, *(_CHECK if has_checks else ()))
+    scored = (_THEIRS, _SHOWN) if any(case.passes is not None for case in cases[0]) else ()
+    return (*scored, first, *(_REFERENCE if has_reference else ()), *_SUGGESTION, *(_CHECK if has_checks else ()))
 
 
 def _costs(cases: Sequence[Case]) -> Costs:
@@ -257,22 +307,26 @@ def _costs(cases: Sequence[Case]) -> Costs:
     )
 
 
-def _parts(cases: Sequence[Case]) -> dict[str, tuple[int, float, float]]:
-    """Name → (holes, whole right, edit similarity)."""
+def _parts(cases: Sequence[Case]) -> dict[str, Part]:
     groups: dict[str, list[Case]] = {
-        KIND_NAMES[kind]: [case for case in cases if case.hole.kind == kind] for kind in KINDS
+        name: [case for case in cases if case.hole.kind == kind] for kind, name in KIND_NAMES.items()
     }
-    groups["names from other files"] = [case for case in cases if case.hole.names_elsewhere]
-    groups["no names from other files"] = [case for case in cases if not case.hole.names_elsewhere]
-    return {
-        name: (
-            len(group),
-            float(np.mean([case.judgement.exact for case in group])),
-            float(np.mean([case.judgement.similarity for case in group])),
-        )
-        for name, group in groups.items()
-        if group
-    }
+    groups["names from other files"] = [case for case in cases if case.hole.names_elsewhere is True]
+    groups["no names from other files"] = [case for case in cases if case.hole.names_elsewhere is False]
+    languages = sorted({case.hole.file.language.label for case in cases if case.hole.names_elsewhere is None})
+    if len(languages) > 1:
+        groups |= {name: [case for case in cases if case.hole.file.language.label == name] for name in languages}
+    return {name: _part(group) for name, group in groups.items() if group}
+
+
+def _part(cases: Sequence[Case]) -> Part:
+    passes = [case.passes for case in cases if case.passes is not None]
+    return Part(
+        len(cases),
+        float(np.mean([case.judgement.exact for case in cases])),
+        float(np.mean([case.judgement.similarity for case in cases])),
+        float(np.mean(passes)) if passes else None,
+    )
 
 
 def _curve(cases: Sequence[Case]) -> tuple[Shown, ...]:
@@ -328,6 +382,24 @@ def _sentence(
             f"Take {smallest.name}: {alike_text.lower()}, and it needs {saved_bytes:.1f} GB less than {largest.name}."
         )
     return f"{alike_text}, and cost the same: stay with {compared[0].name}."
+
+
+def _suite_sentence(
+    compared: Sequence[Compared], cases: Mapping[str, Sequence[Case]], bootstrap: _Bootstrap, suite: str
+) -> str:
+    """Which passes most by the suite's own truncation, and whether the next is behind for sure."""
+    best, *others = sorted(compared, key=lambda each: -each.measure(_THEIRS.name).value)
+    count = sum(case.passes is not None for case in cases[best.name])
+    theirs, shown = (best.measure(ratio.name).value for ratio in (_THEIRS, _SHOWN))
+    of = f"{theirs:.1%} of {count} tasks of {suite} with their truncation, and {shown:.1%} as shown"
+    if not others:
+        return f"{best.name} passes {of}."
+    second = others[0]
+    ahead, interval = bootstrap.difference(_THEIRS, cases[best.name], cases[second.name])
+    apart = f"(95 % interval of the difference {interval.low * 100:.1f} to {interval.high * 100:.1f})"
+    if interval.has_zero:
+        return f"{best.name} passes {of}; {count} tasks cannot tell it from {second.name} {apart}."
+    return f"{best.name} passes {of}: {ahead * 100:.1f} points more than {second.name} {apart}."
 
 
 def _price(best: Compared, second: Compared) -> str:

@@ -44,8 +44,9 @@ class Predictions:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Predictions:
         middle = tuple(value["middle"])
-        ids = np.frombuffer(base64.b64decode(value["ids"]), np.int32).reshape(len(middle), -1)
-        logprobs = np.frombuffer(base64.b64decode(value["logprobs"]), np.float32).reshape(len(middle), -1)
+        shape = (len(middle), -1) if middle else (0, 0)
+        ids = np.frombuffer(base64.b64decode(value["ids"]), np.int32).reshape(shape)
+        logprobs = np.frombuffer(base64.b64decode(value["logprobs"]), np.float32).reshape(shape)
         return cls(middle, ids, logprobs)
 
 

@@ -21,14 +21,19 @@ from localcoder.completion.window import CHARACTERS_PER_TOKEN
 from localcoder.errors import LocalcoderError
 from localcoder.evaluate.own_code import OwnFile
 
-Kind = Literal["rest", "line", "block", "function", "call"]
+Kind = Literal["rest", "line", "block", "function", "call", "lines", "span", "control", "api"]
 KINDS: tuple[Kind, ...] = ("rest", "line", "block", "function", "call")
+"""Those that are cut here; suites have others."""
 KIND_NAMES: dict[Kind, str] = {
     "rest": "rest of a line",
     "line": "whole line",
+    "lines": "several lines",
+    "span": "any span",
     "block": "block",
     "function": "function body",
     "call": "call arguments",
+    "control": "control-flow expression",
+    "api": "API call",
 }
 Names = Literal["any", "elsewhere", "here"]
 NAMES: tuple[Names, ...] = ("any", "elsewhere", "here")
@@ -49,7 +54,8 @@ _DEFINES_AT_TOP = re.compile(r"assignment|declarator|declaration|_item$|_spec$")
 
 @dataclass(frozen=True)
 class Hole:
-    """`text[start:end]` of a file, cut out. `names_elsewhere`: it uses names that other files define, and not its own.
+    """`text[start:end]` of a file, cut out. `names_elsewhere`: it uses names that other files define, and not its own;
+    None where there are no other files.
 
     Holes with the same `place` are in the same line.
     """
@@ -58,7 +64,7 @@ class Hole:
     file: OwnFile
     start: int
     end: int
-    names_elsewhere: bool
+    names_elsewhere: bool | None
 
     @property
     def middle(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import localcoder
 from localcoder.files import reason
 
-_PARTS = ("code", "completion", "engine", "evaluate/measure.py", "evaluate/distance.py")
+_PARTS = ("code", "completion", "engine", "evaluate/measure.py", "evaluate/distance.py", "evaluate/suites")
 """What of the program a result depends on."""
 _LIBRARIES = ("llama-cpp-python", "tree-sitter")
 

@@ -26,6 +26,8 @@ class Result:
     """What was measured. `reason` is why the text ended, as in `Completion`; `confidence` the mean probability of its
     tokens, as a geometric mean; `nats` and `tokens` are those of what stood there.
 
+    `raw_text` is what the model says by itself, with more tokens, where that was asked for, too.
+
     `first_token_s` counts from when the whole prompt has been read; `read_tokens_per_s` is None where too little was
     left to read. `kl_nats` and `same_top` are sums over the tokens, None without a reference.
     """
@@ -44,6 +46,7 @@ class Result:
     elapsed_s: float
     kl_nats: float | None = None
     same_top: int | None = None
+    raw_text: str | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -59,11 +62,18 @@ class Result:
 
 
 async def measure(
-    hole: Hole, engine: Engine, options: Options, *, raw: bool = False, reference: Predictions | None = None
+    hole: Hole,
+    engine: Engine,
+    options: Options,
+    *,
+    raw: bool = False,
+    raw_tokens: int | None = None,
+    reference: Predictions | None = None,
 ) -> Result:
     """Raises LocalcoderError when the engine cannot serve it.
 
-    `raw`: the text is what the model says until it ends, or as many tokens as it may have.
+    `raw`: the text is what the model says until it ends, or as many tokens as it may have. `raw_tokens`: that is
+    `raw_text`, with so many tokens at most.
     """
     begun = time.perf_counter()
     document = hole.document
@@ -73,6 +83,11 @@ async def measure(
     nats = -sum(score.logprob for score in scores)
     generated_at = time.perf_counter()
     shown = await (_raw(plan, engine, options) if raw else _shown(document, engine, options))
+    shown_at = time.perf_counter()
+    own = None
+    if raw_tokens is not None:
+        most = min(raw_tokens, max(1, (await engine.info()).n_ctx_train - len(plan.ids)))
+        own = await _raw(plan, engine, replace(options, max_tokens=most))
     found = Result(
         text=shown.text,
         reason=shown.reason,
@@ -83,9 +98,10 @@ async def measure(
         read_tokens_per_s=read_tokens_per_s,
         first_token_s=shown.first_token_s,
         tokens_per_s=shown.tokens_per_s,
-        suggestion_s=time.perf_counter() - generated_at,
+        suggestion_s=shown_at - generated_at,
         memory_bytes=_memory_bytes(),
         elapsed_s=time.perf_counter() - begun,
+        raw_text=None if own is None else own.text,
     )
     if reference is None:
         return found
@@ -129,6 +145,8 @@ async def _read(plan: Plan, engine: Engine) -> float | None:
 async def _scored(plan: Plan, hole: Hole, engine: Engine, top: int) -> tuple[tuple[int, ...], list[TokenScore]]:
     """(the middle as ids, their scores). What was taken off the prompt's end to be healed is a part of the middle."""
     (middle,) = await engine.tokenize([plan.forced.decode("utf-8", "replace") + hole.middle])
+    if not middle:  # Some tasks of a suite want nothing said.
+        return (), []
     return middle, await engine.score((*plan.ids, *middle), len(plan.ids), top=top)
 
 

@@ -78,15 +78,13 @@ def _plots(compared: Sequence[Compared]) -> list[str]:
     names = [each.name for each in compared]
     found = []
     if len(compared) > 1:
-        first = compared[0].measures[0].name
-        rows = {}
-        for each in compared[1:]:
-            own = each.measures[0]
-            assert own.difference is not None and own.interval is not None
-            rows[each.name] = (own.difference, own.interval.low, own.interval.high)
-        note = f"Difference from {names[0]} with its 95 % interval; left is better."
-        found.append(plots.intervals(rows, title=first.capitalize(), note=note))
-    groups = {name: [each.parts[name][1] for each in compared] for name in compared[0].parts}
+        found += [_intervals(compared, name) for name in _told_apart_by(compared[0])]
+    if compared[0].is_scored:
+        scored = {name: [each.parts[name].passes for each in compared] for name in compared[0].parts}
+        passing = {name: [each or 0.0 for each in shares] for name, shares in scored.items() if None not in shares}
+        note = "Of the tasks of each kind that are scored, those that pass with the suite's own truncation."
+        found.append(plots.bars(passing, names, title="Passes", note=note))
+    groups = {name: [each.parts[name].whole_right for each in compared] for name in compared[0].parts}
     note = "Of the holes of each kind, those that were filled as they had been."
     found.append(plots.bars(groups, names, title="Whole right", note=note))
     saved = {each.name: [(point.threshold, point.saved) for point in each.curve] for each in compared}
@@ -99,6 +97,23 @@ def _plots(compared: Sequence[Compared]) -> list[str]:
     note = "Of all places, those where something is shown."
     found.append(plots.curves(shown, title="Shown", y_label=note, x_label=_CONFIDENCE))
     return found
+
+
+def _told_apart_by(first: Compared) -> list[str]:
+    """Measures: of a suite what passes, and in any case the nats."""
+    nats = next(each.name for each in first.measures if each.unit == "nats")
+    return [first.measures[0].name, nats] if first.is_scored else [nats]
+
+
+def _intervals(compared: Sequence[Compared], name: str) -> str:
+    rows, side = {}, ""
+    for each in compared[1:]:
+        own = each.measure(name)
+        assert own.difference is not None and own.interval is not None
+        rows[each.name] = (own.difference, own.interval.low, own.interval.high)
+        side = "left" if own.better == "lower" else "right"
+    note = f"Difference from {compared[0].name} with its 95 % interval; {side} is better."
+    return plots.intervals(rows, title=name.capitalize(), note=note)
 
 
 _CONFIDENCE = "shown from this confidence on (mean probability of a token)"
@@ -141,6 +156,11 @@ def _case(case: Case, other: Case | None) -> str:
         _code("What stood there", around, f"<mark>{escape(hole.middle)}</mark>"),
         _code(f"Suggested ({said})", around, f"<mark{wrong}>{escape(result.text)}</mark>"),
     ]
+    if case.score is not None:
+        theirs = case.score.theirs
+        wrong = "" if theirs.passes else ' class="wrong"'
+        passes = {None: "not scored", True: "passes", False: f"does not pass: {theirs.why}"}[theirs.passes]
+        rows.append(_code(f"Their truncation ({passes})", around, f"<mark{wrong}>{escape(theirs.text)}</mark>"))
     if other is not None:
         wrong = "" if other.judgement.exact else ' class="wrong"'
         rows.append(_code("The first candidate", around, f"<mark{wrong}>{escape(other.result.text)}</mark>"))

@@ -46,9 +46,11 @@ def _rows(compared: Sequence[Compared], column: int) -> Iterator[str]:
     for label, texts in costs(compared).items():
         yield row(label, texts)
     yield ""
-    yield "whole right"
-    for name, (count, _, _) in compared[0].parts.items():
-        yield row(f"  {name} ({count})", (f"{each.parts[name][1]:.1%}" for each in compared))
+    is_scored = compared[0].is_scored
+    yield compared[0].measures[0].name if is_scored else "whole right"
+    for name, part in compared[0].parts.items():
+        shares = (each.parts[name].passes if is_scored else each.parts[name].whole_right for each in compared)
+        yield row(f"  {name} ({part.holes})", ("not scored" if share is None else f"{share:.1%}" for share in shares))
 
 
 def heading(comparison: Comparison) -> str:
@@ -56,7 +58,8 @@ def heading(comparison: Comparison) -> str:
     cases = comparison.compared[0].cases
     kinds = Counter(case.hole.kind for case in cases)
     listed = ", ".join(f"{count} {KIND_NAMES[kind]}" for kind, count in kinds.items())
-    text = f"{_counted(comparison.holes, 'hole')} in {_counted(comparison.files, 'file')}: {listed}."
+    where = _counted(comparison.files, "problem" if comparison.suite else "file")
+    text = f"{_counted(comparison.holes, 'hole')} in {where}: {listed}."
     if len(comparison.compared) > 1:
         text += f" [ ] is the 95 % interval of the difference from the first, by drawing {comparison.drawn} again."
     return f"{text} {comparison.note}".rstrip()
@@ -104,7 +107,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "holes": comparison.holes,
         "files": comparison.files,
         "drawn_again": comparison.drawn,
-        "check": comparison.note,
+        "check": "" if comparison.suite else comparison.note,
+        "suite": {"name": comparison.suite, "note": comparison.note} if comparison.suite else None,
         "failed": dict(comparison.failed),
         "candidates": [
             {
@@ -119,8 +123,13 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 },
                 "costs": asdict(each.costs),
                 "parts": {
-                    name: {"holes": count, "whole_right": right, "edit_similarity": similarity}
-                    for name, (count, right, similarity) in each.parts.items()
+                    name: {
+                        "holes": part.holes,
+                        "whole_right": part.whole_right,
+                        "edit_similarity": part.similarity,
+                        "passes": part.passes,
+                    }
+                    for name, part in each.parts.items()
                 },
                 "curve": [asdict(point) for point in each.curve],
                 "cases": [_case(case) for case in each.cases],
@@ -141,6 +150,7 @@ def _case(case: Case) -> dict[str, Any]:
         **asdict(case.result),
         **asdict(case.judgement),
         "check": None if case.check is None else asdict(case.check),
+        "score": None if case.score is None else asdict(case.score),
     }
 
 

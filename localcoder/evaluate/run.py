@@ -53,12 +53,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be measured. `holes` in the order in which they are taken; `most` None: what fits `seconds`."""
+    """What is to be measured. `holes` in the order in which they are taken; `most` None: what fits `seconds`.
+
+    `raw_tokens`: what a model says by itself is kept, too, so many tokens at most.
+    """
 
     holes: Sequence[Hole]
     candidates: Sequence[Candidate]
     options: Options
     raw: bool = False
+    raw_tokens: int | None = None
     reference: Path | None = None
     seconds: float = 1800.0
     most: int | None = None
@@ -161,7 +165,14 @@ class Evaluation:
             if result is None:
                 engine = await self._load(candidate)
                 reference = references.get(hole.key)
-                result = await measure(hole, engine, options, raw=self._task.raw, reference=reference)
+                result = await measure(
+                    hole,
+                    engine,
+                    options,
+                    raw=self._task.raw,
+                    raw_tokens=self._task.raw_tokens,
+                    reference=reference,
+                )
                 self._journal.put(self._key(candidate, hole), asdict(result))
                 new += 1
             self._results[candidate.name][hole.key] = result
@@ -225,10 +236,17 @@ class Evaluation:
         if self._task.reference is not None:
             reference = Candidate("", self._task.reference, (), candidate.layout, candidate.context_tokens).identity
         options = self._options(candidate.layout, candidate.context_tokens)
-        return key_of("result", candidate.identity, reference, hole.key, options, self._task.raw)
+        return key_of("result", candidate.identity, reference, hole.key, options, self._task.raw, self._task.raw_tokens)
 
     def _run_key(self) -> tuple[object, ...]:
         """What makes two runs the same: then the second goes on with the holes of the first."""
         task = self._task
         holes = tuple(hole.key for hole in task.holes[:PILOT]), len(task.holes)
-        return holes, tuple(each.identity for each in task.candidates), task.raw, task.options, task.seconds
+        return (
+            holes,
+            tuple(each.identity for each in task.candidates),
+            task.raw,
+            task.raw_tokens,
+            task.options,
+            task.seconds,
+        )

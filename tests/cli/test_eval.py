@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import pytest
 
 from localcoder import paths
 from tests.conftest import ROOT
+from tests.evaluate.suite_files import HUMAN_EVAL, SAFIM, write
+from tests.evaluate.test_check import isolated
 
 FILES = (
     "localcoder/code/brackets.py",
@@ -189,5 +191,75 @@ def test_a_check_without_a_sandbox_is_refused(repository: Path, tmp_path: Path) 
     (tmp_path / "bin").mkdir()
     environ = {**os.environ, "PATH": str(tmp_path / "bin")}
     arguments = command(repository, *QUICK, "--holes", 5, "--check", "true")
+    run = subprocess.run(arguments, capture_output=True, text=True, timeout=60, env=environ, cwd=ROOT)
+    assert run.returncode == 1 and "no sandbox" in run.stderr and "--unsafe" in run.stderr
+
+
+def suite(path: Path, tasks: Sequence[dict[str, Any]] = HUMAN_EVAL) -> Path:
+    isolated()
+    return write(path, tasks)
+
+
+def test_a_suite_is_scored_its_own_way_and_as_shown(tmp_path: Path) -> None:
+    html = tmp_path / "report.html"
+    arguments = ("--suite", suite(tmp_path / "tasks.jsonl.gz"), *QUICK, "--holes", 5, "--json", "--html", html)
+    run = evaluate(*arguments, "--layout", "spm", "--layout", "psm")
+    report = found(run)
+    assert "Scored: a program passes that ends without an exception within 3 s." in run.stderr
+    assert "5 holes in 3 problems for each of 2" in run.stderr
+    assert report["suite"]["name"] == "HumanEval-Infilling" and report["check"] == ""
+    for own in report["candidates"]:
+        cases = own["cases"]
+        assert len(cases) == 5 and {case["names_elsewhere"] for case in cases} == {None}
+        for case in cases:
+            assert (
+                case["score"]["theirs"]["text"] == case["raw_text"] and case["score"]["shown"]["text"] == case["text"]
+            )
+        for measure, text in (("their truncation", "theirs"), ("as shown", "shown")):
+            passing = [case["score"][text]["passes"] for case in cases]
+            assert set(passing) <= {True, False}
+            assert own["measures"][f"pass@1, {measure}"]["value"] == pytest.approx(sum(passing) / 5)
+    spm = report["candidates"][0]["cases"]
+    (free,) = [case for case in spm if case["truth"] == "The smallest "]
+    assert free["score"]["theirs"]["passes"] == ('"""' not in free["raw_text"] and "\\" not in free["raw_text"])
+    (silent,) = [case for case in spm if case["truth"] == ""]
+    assert silent["tokens"] == 0 and silent["score"]["shown"]["passes"] == (silent["text"].strip() == "")
+    assert "tasks of HumanEval-Infilling with their truncation" in report["sentence"]
+    assert "Their truncation (" in html.read_text(encoding="utf-8")
+    again = found(evaluate(*arguments, "--layout", "spm", "--layout", "psm"))
+    assert again == report, "all of it is in the journal"
+
+
+def test_a_suite_says_what_is_not_scored(tmp_path: Path) -> None:
+    run = evaluate("--suite", suite(tmp_path / "tasks.jsonl", SAFIM), *QUICK, "--holes", 4)
+    assert run.returncode == 0, run.stderr
+    text = " ".join(run.stdout.split())
+    assert "Not scored, as only Python is run here: tasks 1 in Java" in text
+    assert "API call (1)" in text and "Java (1) not scored" in text
+    assert "% of 3 tasks of SAFIM with their truncation, and" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--suite", "{tmp}/none.jsonl"], "none.jsonl cannot be read"),
+        (["--suite", "{tmp}/bad.jsonl"], "bad.jsonl, line 2: it is not JSON"),
+        (["{tmp}", "--suite", "{tmp}/bad.jsonl"], "PATH does not go with --suite"),
+        (["--suite", "{tmp}/bad.jsonl", "--check", "true"], "--check does not go with --suite"),
+        (["--suite", "{tmp}/bad.jsonl", "--kind", "line"], "--kind does not go with --suite"),
+        (["--suite", "{tmp}/bad.jsonl", "--raw"], "--raw does not go with --suite"),
+    ],
+)
+def test_bad_suites(tmp_path: Path, arguments: list[str], says: str) -> None:
+    (write(tmp_path / "bad.jsonl", HUMAN_EVAL[:1])).open("a").write("{")
+    run = evaluate(*[each.format(tmp=tmp_path) for each in arguments])
+    assert run.returncode == 2, run.stderr
+    assert says in run.stderr and "Traceback" not in run.stderr and run.stdout == ""
+
+
+def test_a_suite_without_a_sandbox_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    environ = {**os.environ, "PATH": str(tmp_path / "bin")}
+    arguments = command("--suite", write(tmp_path / "tasks.jsonl", HUMAN_EVAL), *QUICK)
     run = subprocess.run(arguments, capture_output=True, text=True, timeout=60, env=environ, cwd=ROOT)
     assert run.returncode == 1 and "no sandbox" in run.stderr and "--unsafe" in run.stderr
