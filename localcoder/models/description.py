@@ -10,7 +10,7 @@ from typing import Any
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import catalog, provenance, store
-from localcoder.models.catalog import Entry
+from localcoder.models.catalog import Entry, Published
 from localcoder.models.licence import OPENRAIL
 from localcoder.models.maintenance import header_of
 from localcoder.models.memory_fit import fit
@@ -19,7 +19,7 @@ from localcoder.models.store import Installed
 
 @dataclass(frozen=True)
 class Available:
-    """A model of the catalogue that is not here."""
+    """A model of the catalogue that is not here. `published` is about its checkpoint, before it was quantized."""
 
     name: str
     where: str
@@ -31,12 +31,14 @@ class Available:
     licence: str
     note: str
     fits: str
+    published: tuple[Published, ...]
 
 
 @dataclass(frozen=True)
 class Present:
     """A model that is here. `link_to` is None unless its file is a link. Empty: unknown.
 
+    `published` is about the checkpoint that it is called after, before it was quantized.
     `header` has facts by name, as `localcoder inspect` shows them; `problems` are sentences.
     """
 
@@ -53,6 +55,7 @@ class Present:
     fits: str
     header: Mapping[str, Any]
     problems: tuple[str, ...]
+    published: tuple[Published, ...]
 
 
 def describe(name: str) -> Present | Available:
@@ -79,6 +82,7 @@ def _available(entry: Entry) -> Available:
         licence=OPENRAIL,
         note=entry.size.note,
         fits=f"{found.verdict}: {found.reason}",
+        published=catalog.published_of(entry.checkpoint),
     )
 
 
@@ -102,4 +106,5 @@ def _present(model: Installed) -> Present:
         fits=f"{found.verdict}: {found.reason}",
         header={key: value for key, value in inspection.summary.items() if key not in ("name", "path", "licence")},
         problems=tuple(problem.what for problem in inspection.problems),
+        published=catalog.published_of(catalog.checkpoint_in_name(model.name)),
     )

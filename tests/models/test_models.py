@@ -13,7 +13,20 @@ import pytest
 from localcoder import paths
 from localcoder.errors import LocalcoderError
 from localcoder.models import store
-from localcoder.models.catalog import ENTRIES, SIZES, Entry, size_in_name, type_in_name
+from localcoder.models.catalog import (
+    ALL_ENTRIES,
+    CHECKPOINTS,
+    ENTRIES,
+    PUBLISHED,
+    SIZES,
+    Entry,
+    Published,
+    checkpoint_in_name,
+    contradictions,
+    published_of,
+    size_in_name,
+    type_in_name,
+)
 from localcoder.models.memory_fit import available_bytes, fit
 from localcoder.models.pull import PartState, fetch
 from localcoder.models.references import source_of
@@ -34,6 +47,47 @@ def test_names_say_type_and_size() -> None:
     assert size_in_name("starcoder2-15b-instruct") is SIZES[2]
     assert size_in_name("starcoder2-3b-Q8_0") is SIZES[0]
     assert size_in_name("nano") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoint"),
+    [
+        ("starcoder2:3b", "bigcode/starcoder2-3b"),
+        ("starcoder2-7b.Q4_K_M", "bigcode/starcoder2-7b"),
+        ("StarCoder2-15B-IQ3_XS", "bigcode/starcoder2-15b"),
+        ("bigcode_starcoder2-15b-instruct-v0.1-Q8_0", "bigcode/starcoder2-15b-instruct-v0.1"),
+        ("dolphincoder-starcoder2-7b", ""),
+        ("starcoder2-3b-my-lora", ""),
+        ("nano", ""),
+    ],
+)
+def test_names_say_the_checkpoint(name: str, checkpoint: str) -> None:
+    assert checkpoint_in_name(name) == checkpoint
+
+
+def test_every_published_figure_has_a_source_and_a_model() -> None:
+    checkpoints = {each.repository for each in CHECKPOINTS}
+    for each in PUBLISHED:
+        assert each.checkpoint in checkpoints and each.benchmark
+        assert all(0 < figure < 100 for figure in each.figures.values())
+        addresses = each.address.split()
+        assert addresses and all(address.startswith("https://") for address in addresses)
+        assert len(addresses) == len(each.source.split("; ")), "an address for each text"
+    for entry in ALL_ENTRIES:
+        assert published_of(entry.checkpoint), entry.name
+        assert ("instruct" in entry.name) == ("instruct" in entry.checkpoint)
+
+
+def test_contradictions_are_named() -> None:
+    def published(figure: float, source: str, benchmark: str = "infilling") -> Published:
+        return Published("x", benchmark, {"Python": figure, source: 1.0}, source, "https://x")
+
+    low, near, high = published(48.4, "one"), published(50.0, "two"), published(74.2, "three")
+    assert contradictions([low, near]) == []
+    assert contradictions([high, near, low]) == ["infilling, Python: 48.4 (one) or 74.2 (three)"]
+    assert contradictions([low, published(90.0, "four", "writing")]) == []
+    assert any("48.4" in each and "74.2" in each for each in contradictions(published_of("bigcode/starcoder2-15b")))
+    assert contradictions(published_of("bigcode/starcoder2-3b")) == []
 
 
 def test_fit_says_why() -> None:

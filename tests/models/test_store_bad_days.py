@@ -383,8 +383,20 @@ def test_the_commands_speak_json(tmp_path: Path, demo_model: Path) -> None:
     assert run("add", str(demo_model), "--copy", "--as", "mine")["name"] == "mine"
     assert [item["name"] for item in run()][:2] == ["nano", "mine"]
     assert run("show", "mine")["architecture"] == "starcoder2"
+    assert run("show", "mine")["published"] == [], "nobody measured that one"
+    assert {each["benchmark"] for each in run("show", "starcoder2:3b")["published"]} >= {"HumanEval, pass@1"}
     assert [item["state"] for item in run("verify")] == ["unknown", "good"]
     packed = run("export", "mine", str(tmp_path))["path"]
     assert run("rm", "mine")[0]["freed_bytes"] == demo_model.stat().st_size
     assert run("import", packed)["name"] == "mine"
     assert run("prune")["deleted"]
+
+
+def test_show_quotes_what_was_published() -> None:
+    command = [sys.executable, "-m", "localcoder", "models", "show", "starcoder2:15b"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    text = " ".join(shown.split())
+    assert "Published of bigcode/starcoder2-15b in its own precision, in percent:" in text
+    assert "Python 48.4 Java 60.5 JavaScript 54.7 StarCoder 2 and The Stack v2, table 16 (by an implementation" in text
+    assert "https://arxiv.org/abs/2402.19173" in text
+    assert "Python: 48.4 (StarCoder 2 and The Stack v2, table 16) or 74.2 (Qwen2.5-Coder, table 7" in text
