@@ -7,8 +7,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from localcoder.code.ignored import ignored_below
 from localcoder.code.languages import LANGUAGES
 from localcoder.errors import LocalcoderError
 
@@ -21,7 +22,12 @@ SUFFIXES = frozenset(suffix.lower() for language in LANGUAGES for suffix in lang
 MAX_FILE_BYTES = 1 << 20
 """What is larger was not written by hand."""
 
-_NOT_ONES_OWN = ("node_modules", "__pycache__", "venv")
+_NOT_ONES_OWN = frozenset(
+    ("node_modules", "bower_components", "__pycache__", "venv", "site-packages", "vendor", "third_party", "Pods")
+)
+"""Folders that hold what others wrote, or what was made of it."""
+_ENVIRONMENT = "pyvenv.cfg"
+"""Stands in the top of a Python environment, whatever that is called."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class SourceFile:
 
 
 def code_files(folder: Path) -> list[Path]:
-    """The files of code below a folder, sorted: none in hidden or linked folders, none that others installed there.
+    """The files of code below a folder, sorted: none in hidden or linked folders, none that others installed there,
+    none that git ignores (`localcoder.code.ignored` says how that is known).
 
     What cannot be read, or goes while it is looked at, is left out.
     """
@@ -75,11 +82,22 @@ def _sources(named: Path) -> Iterator[tuple[Path, SourceFile]]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    is_ignored = ignored_below(folder)
     # os.walk passes over folders that it cannot list, and does not go into links.
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_ONES_OWN]
-        for path in (Path(parent, name) for name in names):
-            if not path.name.startswith(".") and path.suffix.lower() in SUFFIXES and _is_small_file(path):
+        if _ENVIRONMENT in names and Path(parent) != folder:
+            folders.clear()
+            continue
+        below = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and name not in _NOT_ONES_OWN and not is_ignored(f"{prefix}{name}/")
+        ]
+        for name in names:
+            is_code = not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
+            if is_code and not is_ignored(prefix + name) and _is_small_file(path := Path(parent, name)):
                 yield path
 
 

@@ -13,10 +13,10 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from localcoder.code.git import ignored_by_git, listed_by_git
 from localcoder.errors import LocalcoderError
 from localcoder.evaluate.holes import Hole
 from localcoder.evaluate.journal import Journal, key_of
-from localcoder.evaluate.own_code import ignored_by_git, listed_by_git
 from localcoder.evaluate.run import EvaluationProgress, Measured
 from localcoder.evaluate.sandbox import Limits, Outcome, Place, Sandbox
 from localcoder.files import reason

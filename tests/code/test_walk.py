@@ -35,6 +35,12 @@ def test_sources_are_code_and_nothing_hidden(tmp_path: Path) -> None:
     assert [source.name for source in find_sources([tmp_path / "b", tmp_path / "b/c.rs"])] == ["D.R", "c.rs"]
 
 
+def test_what_others_wrote_is_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.py", "vendor/b.go", "env/pyvenv.cfg", "env/lib/c.py", "lib/site-packages/d.py", "third_party/e.c")
+    assert names_in(tmp_path) == ["a.py"]
+    assert names_in(tmp_path / "env") == ["lib/c.py"], "it was named"
+
+
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.name)
 def test_each_language_is_code(language: Language, tmp_path: Path) -> None:
     make(tmp_path, *(f"a{suffix}" for suffix in language.suffixes))
