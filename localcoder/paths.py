@@ -32,13 +32,18 @@ def state_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """What can be deleted at any time: KV snapshots (not created here)."""
+    """What can be deleted at any time: KV snapshots, indexes (not created here)."""
     return Path(_DIRS.user_cache_dir)
 
 
 def snapshots_dir() -> Path:
     """KV cells of what was read (not created here)."""
     return cache_dir() / "kv"
+
+
+def indexes_dir() -> Path:
+    """What is in repositories, one file each (not created here)."""
+    return cache_dir() / "repositories"
 
 
 def settings_file() -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
-from localcoder.code.git import is_ignored_by_git, listed_by_git
+from localcoder.code.git import git, is_ignored_by_git, listed_by_git
 
 IsIgnored = Callable[[str], bool]
 """Of a name as it stands below the folder, with `/` between its parts; a folder's ends in `/`, and is asked about
@@ -25,10 +25,24 @@ def ignored_below(folder: Path) -> IsIgnored:
     listed = listed_by_git(folder)
     if listed or (listed is not None and not is_ignored_by_git(folder)):
         return _Listed(folder, listed).is_ignored
-    folder = folder.absolute()
-    tops = [] if listed is not None else [each for each in (folder, *folder.parents) if _is_repository(each)]
-    rules = _Rules(folder, tops[0] if tops else folder)
-    return _Rules(folder, folder).is_ignored if rules.is_folder_ignored else rules.is_ignored
+    return _by_rules(folder, alone=listed is not None)
+
+
+def is_ignored_file(folder: Path, name: str) -> bool:
+    """Whether one file below the folder is left out, without a look at the others."""
+    for end in reversed(_ends(name)):
+        if _is_repository(folder / name[:end]):
+            return is_ignored_file(folder, name[: end - 1]) or is_ignored_file(folder / name[:end], name[end:])
+    listed = git(
+        folder, "--literal-pathspecs", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", name
+    )
+    if listed or (listed is not None and not is_ignored_by_git(folder)):
+        # A repository that is no submodule ends in a slash.
+        return listed != f"{name}\0"
+    is_ignored = _by_rules(folder, alone=listed is not None)
+    if (folder / name).is_dir():
+        name += "/"
+    return any(is_ignored(name[:end]) for end in sorted({*_ends(name), len(name)}))
 
 
 class _Listed:
@@ -54,6 +68,14 @@ class _Listed:
             while slash > 0 and name[: slash + 1] not in self._names:
                 self._names.add(name[: slash + 1])
                 slash = name.rfind("/", 0, slash)
+
+
+def _by_rules(folder: Path, *, alone: bool) -> IsIgnored:
+    """`alone`: by what stands in the folder, and nothing above."""
+    folder = folder.absolute()
+    tops = [] if alone else [each for each in (folder, *folder.parents) if _is_repository(each)]
+    rules = _Rules(folder, tops[0] if tops else folder)
+    return _Rules(folder, folder).is_ignored if rules.is_folder_ignored else rules.is_ignored
 
 
 def _is_repository(folder: Path) -> bool:
@@ -92,15 +114,29 @@ class _Rules:
             return True
         # The file nearest to the path decides, and in it the last line that says anything.
         for start in (*(end for end in reversed(_ends(path.rstrip("/")))), 0):
-            said = self._spec(path[:start]).check_file(path[start:]).include
+            said = _said(self._spec(path[:start]), path[start:])
             if said is not None:
                 return said
-        return bool(self._exclude.check_file(path).include)
+        return bool(_said(self._exclude, path))
 
     def _spec(self, prefix: str) -> GitIgnoreSpec:
         if prefix not in self._specs:
             self._specs[prefix] = _read_spec(self._top / prefix / ".gitignore")
         return self._specs[prefix]
+
+
+def _said(spec: GitIgnoreSpec, path: str) -> bool | None:
+    """What the last line that matches says of the path itself; its folders were asked about before."""
+    for pattern in reversed(list(spec.patterns)):
+        found = pattern.match_file(path) if pattern.include is not None else None
+        if found is None:
+            continue
+        # pathspec's expressions match what is below a folder, too: where they match its slash, that must be the last.
+        slash = found.match.groupdict().get("ps_d") and found.match.start("ps_d")
+        is_inside = found.match[0].endswith("/") and "ps_d" not in found.match.groupdict()
+        if (slash is None or slash == len(path) - 1) and not (is_inside and found.match.end() == len(path)):
+            return pattern.include
+    return None
 
 
 def _ends(path: str) -> list[int]:

@@ -22,10 +22,18 @@ class Place:
 @lru_cache(maxsize=256)
 def place_of(path: Path) -> Place:
     """The file's place in the nearest repository around it, else its name alone. Looks at folders, not at the file."""
+    root = root_of(path)
+    if root is None:
+        return Place("", PurePosixPath(path.name))
+    return Place(root.name, PurePosixPath(path.absolute().relative_to(root).as_posix()))
+
+
+def root_of(path: Path) -> Path | None:
+    """The top folder of the nearest repository around a file; None where nothing says that there is one."""
     absolute = path.absolute()
     folders = [folder for folder in absolute.parents if folder != Path(folder.anchor) and folder != Path.home()]
     for markers in (_VERSION_CONTROL, _BUILD_FILES):
         for folder in folders:
             if any((folder / marker).exists() for marker in markers):
-                return Place(folder.name, PurePosixPath(absolute.relative_to(folder).as_posix()))
-    return Place("", PurePosixPath(path.name))
+                return folder
+    return None

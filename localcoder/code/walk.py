@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from localcoder.code.ignored import ignored_below
+from localcoder.code.ignored import ignored_below, is_ignored_file
 from localcoder.code.languages import LANGUAGES
 from localcoder.errors import LocalcoderError
 
@@ -45,6 +45,17 @@ def code_files(folder: Path) -> list[Path]:
     What cannot be read, or goes while it is looked at, is left out.
     """
     return sorted(_walk(folder))
+
+
+def is_code_file(folder: Path, path: Path) -> bool:
+    """Whether `code_files(folder)` has this file, without a look at the others."""
+    name = path.relative_to(folder)
+    folders = [folder / parent for parent in name.parents][:-1]
+    if not _is_code_name(name.name) or not all(_is_own_folder(each.name) for each in folders):
+        return False
+    if any(each.is_symlink() or (each / _ENVIRONMENT).exists() for each in folders):
+        return False
+    return _is_small_file(path) and not is_ignored_file(folder, name.as_posix())
 
 
 def read_code(path: Path) -> str:
@@ -90,15 +101,18 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         below = Path(parent).relative_to(folder).as_posix()
         prefix = "" if below == "." else f"{below}/"
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and name not in _NOT_ONES_OWN and not is_ignored(f"{prefix}{name}/")
-        ]
+        folders[:] = [name for name in folders if _is_own_folder(name) and not is_ignored(f"{prefix}{name}/")]
         for name in names:
-            is_code = not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
-            if is_code and not is_ignored(prefix + name) and _is_small_file(path := Path(parent, name)):
+            if _is_code_name(name) and not is_ignored(prefix + name) and _is_small_file(path := Path(parent, name)):
                 yield path
+
+
+def _is_own_folder(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOT_ONES_OWN
+
+
+def _is_code_name(name: str) -> bool:
+    return not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
 
 
 def _is_small_file(path: Path) -> bool:
