@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -20,6 +20,7 @@ from localcoder.settings import Settings
 from localcoder.tui import clipboard
 from localcoder.tui.commands import COMMANDS, Command, bindings, check_keymap, keys_of
 from localcoder.tui.engines import EngineFactory, EngineHost
+from localcoder.tui.key_order import KeyOrder
 from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
@@ -62,6 +63,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self._ask_at_once = ask_at_once
         self._opened = opened
         self._active = active
+        self._key_order = KeyOrder(self, super().on_event)
 
     def get_driver_class(self) -> type[Driver]:
         default = super().get_driver_class()
@@ -97,6 +99,12 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leave, but not with unsaved changes that nobody was asked about."""
         self.edit_screen.leave()
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded:
+            self._key_order.put(event)
+        else:
+            await super().on_event(event)
 
     def action_settings(self) -> None:
         from localcoder.tui.screens.settings import SettingsScreen

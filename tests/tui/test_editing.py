@@ -293,8 +293,8 @@ async def test_asking_right_behind_a_key_is_not_ended_by_that_key() -> None:
     app = make_app(engine, "\n")
     async with app.run_test() as pilot:
         edit_screen(app).completing.is_automatic = False
-        edit_screen(app).editor.post_message(Key("x", "x"))
-        edit_screen(app).action_complete()
+        app.post_message(Key("x", "x"))
+        app.post_message(Key("f5", None))
         await until(pilot, lambda: ghost_text(app) == "answer")
         assert edit_screen(app).editor.text == "x\n"
 

@@ -92,7 +92,7 @@ class Filing:
         self._owner.app.exit()
 
     async def _save(self, buffer: Buffer) -> bool:
-        return await (self._save_as(buffer) if buffer.path is None else self._write(buffer, buffer.path))
+        return await self._save_as(buffer) if buffer.path is None else self._write(buffer, buffer.path)
 
     async def _save_as(self, buffer: Buffer) -> bool:
         ask = self._owner.app.push_screen_wait
@@ -104,10 +104,9 @@ class Filing:
             question = f"{path} exists. Replace it?"
             if await ask(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
                 return False
-        return await self._write(buffer, path)
+        return self._write(buffer, path)
 
-    async def _write(self, buffer: Buffer, path: Path) -> bool:
-        await buffer.editor.settled()
+    def _write(self, buffer: Buffer, path: Path) -> bool:
         if buffer.is_of(path) and not self._disk_watch.may_write(buffer):
             return not buffer.is_modified
         try:
@@ -141,7 +140,6 @@ class Filing:
 
     async def _may_lose(self, buffer: Buffer, verb: str) -> bool:
         """Ask about unsaved changes; False to stay."""
-        await buffer.editor.settled()
         if not buffer.is_modified:
             return True
         self._buffers.show(buffer)

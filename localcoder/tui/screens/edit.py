@@ -181,10 +181,6 @@ class EditScreen(Screen[None]):
         self._show_files()
         self._autosave.soon()
 
-    @on(Editor.Asked)
-    def _asked(self, event: Editor.Asked) -> None:
-        self.completing.ask(event.editor)
-
     @on(Editor.Pasted)
     def _pasted(self, event: Editor.Pasted) -> None:
         self.completing.read_ahead(event.editor)
@@ -272,7 +268,7 @@ class EditScreen(Screen[None]):
             self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
 
     def action_complete(self) -> None:
-        self.editor.ask()
+        self.completing.ask(self.editor)
 
     def action_alternative(self, step: int) -> None:
         self.completing.alternative(self.editor, step)

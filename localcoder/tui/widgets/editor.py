@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,16 +54,6 @@ class Editor(GhostArea):
     @dataclass
     class GhostGone(Message):
         """The ghost was dismissed: by Escape, by a moved cursor, or by an edit that it did not foresee."""
-
-        editor: Editor
-
-        @property
-        def control(self) -> Editor:
-            return self.editor
-
-    @dataclass
-    class Asked(Message):
-        """A completion is wanted. A message, so that it comes after what was said of the keys typed before it."""
 
         editor: Editor
 
@@ -294,36 +282,16 @@ class Editor(GhostArea):
 
     def action_accept_ghost(self) -> None:
         """Take the whole ghost into the text, as one step of undo."""
-        self._after_keys(lambda: self._accept(self._ghost.text if self._ghost else ""))
+        self._accept(self._ghost.text if self._ghost else "")
 
     def action_accept_ghost_word(self) -> None:
-        self._after_keys(lambda: self._accept(self._ghost.next_word() if self._ghost else ""))
+        self._accept(self._ghost.next_word() if self._ghost else "")
 
     def action_accept_ghost_line(self) -> None:
-        self._after_keys(lambda: self._accept(self._ghost.next_line() if self._ghost else ""))
+        self._accept(self._ghost.next_line() if self._ghost else "")
 
     def action_dismiss_ghost(self) -> None:
-        self._after_keys(self.clear_ghost)
-
-    def ask(self) -> None:
-        """Ask for a completion at the cursor."""
-        self._after_keys(lambda: self.post_message(self.Asked(self)))
-
-    async def settled(self) -> None:
-        """Wait until all keys that were typed so far are in the text."""
-        done = asyncio.Event()
-        self._after_keys(done.set)
-        await done.wait()
-
-    def _after_keys(self, callback: Callable[[], object]) -> None:
-        """Call when the keys that were typed so far have done what they do.
-
-        The app sees the keys of a command at once, while those typed just before are still on their way: to the editor,
-        and, where they are no text but Undo or an arrow, from there up to the app.
-        """
-        for node in reversed(self.ancestors_with_self):
-            callback = partial(node.call_later, callback)
-        callback()
+        self.clear_ghost()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _GHOST_ACTIONS:
