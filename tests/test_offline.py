@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GUARDED = """
 import socket, sys
 from localcoder.errors import LocalcoderError
-from localcoder.offline import guard, online
+from localcoder.offline import allow, guard, online
 guard()
 server = socket.create_server(("127.0.0.1", 0))
 socket.create_connection(server.getsockname()).close()
@@ -39,6 +39,38 @@ assert all("tried to reach" in stopped(call) for call in calls), [stopped(call) 
 with online():
     assert stopped(calls[2]) == "tried"
 assert "tried to reach huggingface.invalid" in stopped(calls[2])
+with allow("huggingface.invalid"), allow("192.0.2.1"):
+    assert stopped(calls[2]) == stopped(calls[3]) == "tried"
+    assert stopped(calls[0]) == "tried" and "tried to reach" in stopped(calls[1])
+    assert "tried to reach" in stopped(lambda: socket.create_connection(("192.0.2.2", 9), 0.05))
+assert "tried to reach" in stopped(calls[0]) and "tried to reach" in stopped(calls[2])
+print("guarded")
+"""
+BY_NAME = """
+import socket
+from localcoder.errors import LocalcoderError
+resolve = socket.getaddrinfo
+def without_dns(host, *arguments, **named):
+    if host.lower() == "box":
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 9))]
+    return resolve(host, *arguments, **named)
+socket.getaddrinfo = without_dns
+from localcoder.offline import allow, guard
+guard()
+def stopped(host):
+    try:
+        socket.create_connection((host, 9), 0.05)
+    except LocalcoderError as error:
+        return True
+    except OSError:
+        return False
+with allow("box"):
+    assert stopped("192.0.2.1")
+    assert not stopped("Box") and not stopped("192.0.2.1") and stopped("192.0.2.2")
+    with allow("box"):
+        pass
+    assert not stopped("192.0.2.1")
+assert stopped("192.0.2.1")
 print("guarded")
 """
 
@@ -49,6 +81,11 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def test_the_guard_stops_whoever_tries() -> None:
     done = run([sys.executable, "-c", GUARDED])
+    assert done.stdout.strip() == "guarded", done.stderr
+
+
+def test_an_allowed_host_is_reached_by_its_name_and_at_what_it_was_resolved_to() -> None:
+    done = run([sys.executable, "-c", BY_NAME])
     assert done.stdout.strip() == "guarded", done.stderr
 
 
