@@ -112,3 +112,11 @@ def test_options_that_the_prose_names_exist(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     named = {code.split()[0].partition("=")[0] for code in re.findall(r"`(-[^`\n]+)`", text)}
     assert named <= {*_options(cli), "--help", "-h"}
+
+
+def test_of_the_bundled_model_the_readme_says_what_its_card_says() -> None:
+    card = (ROOT / "assets" / "nano" / "README.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| whole right \| (\S+%) \| (\S+%) \|$", card, re.MULTILINE)
+    assert row is not None, "written by tests/benchmarks/nano_card.py"
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"never saw, it fills {row[2]} as they had been, of those in localcoder itself {row[1]} " in text
