@@ -73,7 +73,7 @@ def has_outline(language: Language) -> bool:
 def outline(text: str, language: Language) -> Outline:
     """What stands in the text; nothing for a language without a query, and for a text that its grammar is lost in."""
     query, grammar = _query_of(language), grammar_of(language)
-    if query is None or grammar is None:
+    if not text or query is None or grammar is None:
         return Outline()
     data = text.encode("utf-8", "replace")
     with suppress(ValueError):

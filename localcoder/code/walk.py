@@ -44,7 +44,7 @@ def code_files(folder: Path) -> list[Path]:
 
     What cannot be read, or goes while it is looked at, is left out.
     """
-    return sorted(_walk(folder))
+    return sorted(_walk(folder), key=lambda path: path.parts)
 
 
 def is_code_file(folder: Path, path: Path) -> bool:

@@ -245,12 +245,15 @@ class Index:
         with self._store.writing():
             for name, stamp, read_ns, content in batch:
                 # Somebody may have saved it since, and what they saw is newer.
-                if self._store.known_file(name) != known.get(name):
+                old = known.get(name)
+                if self._store.known_file(name) != old:
                     continue
                 if content is None:
                     self._store.touch(name, stamp, read_ns)
-                else:
-                    self._store.put(name, stamp, read_ns, content)
+                    continue
+                if old is not None:
+                    self._store.remove(name)
+                self._store.put(name, stamp, read_ns, content)
 
     def _update_one(self, store: Store, path: Path, name: bytes) -> bool:
         old, read_ns = store.known_file(name), time.time_ns()
@@ -268,6 +271,7 @@ class Index:
             return False
         content = read(path, data)
         with store.writing():
+            store.remove(name)
             store.put(name, stamp, read_ns, content)
         return True
 

@@ -23,6 +23,8 @@ class Piece:
 
 def cut(text: str, definitions: Sequence[Definition] = ()) -> tuple[Piece, ...]:
     """Pieces that do not overlap. They begin with a definition or behind an empty line where that is near."""
+    if not text:
+        return ()
     starts = {each.line for each in definitions}
     pieces: list[Piece] = []
     lines: list[str] = []

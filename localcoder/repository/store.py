@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -138,33 +137,31 @@ class Store:
         return (Stamp(*rows[0][:3]), rows[0][3], rows[0][4]) if rows else None
 
     def put(self, name: bytes, stamp: Stamp, read_ns: int, content: Content) -> None:
-        """Within `writing`: what the file holds, in the place of what it held."""
-        self.remove(name)
-        execute, many = self._connection.execute, self._connection.executemany
-        row = (name, *astuple(stamp), read_ns, content.digest)
+        """Within `writing`: what a file holds that is not there, or was removed."""
+        execute, many, outline = self._connection.execute, self._connection.executemany, content.outline
+        row = (name, stamp.mtime_ns, stamp.ctime_ns, stamp.size_bytes, read_ns, content.digest)
         file = execute("INSERT INTO files VALUES (NULL, ?, ?, ?, ?, ?, ?)", row).lastrowid
-        many(
-            "INSERT INTO definitions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
+        if outline.definitions:
+            rows = [
                 (file, each.name, each.kind, each.container, each.signature, each.doc, each.line, each.end_line)
-                for each in content.outline.definitions
-            ],
-        )
-        many(
-            "INSERT INTO imports VALUES (?, ?, ?, ?, ?, ?)",
-            [(file, each.module, each.name, each.alias, each.line, each.is_export) for each in content.outline.imports],
-        )
-        many(
-            "INSERT INTO pieces VALUES (NULL, ?, ?, ?, ?)",
-            [(file, each.line, each.end_line, each.text) for each in content.pieces],
-        )
-        execute("INSERT INTO words (rowid, text) SELECT id, text FROM pieces WHERE file = ?", (file,))
+                for each in outline.definitions
+            ]
+            many("INSERT INTO definitions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        if outline.imports:
+            imports = [
+                (file, each.module, each.name, each.alias, each.line, each.is_export) for each in outline.imports
+            ]
+            many("INSERT INTO imports VALUES (?, ?, ?, ?, ?, ?)", imports)
+        if content.pieces:
+            pieces = [(file, each.line, each.end_line, each.text) for each in content.pieces]
+            many("INSERT INTO pieces VALUES (NULL, ?, ?, ?, ?)", pieces)
+            execute("INSERT INTO words (rowid, text) SELECT id, text FROM pieces WHERE file = ?", (file,))
 
     def touch(self, name: bytes, stamp: Stamp, read_ns: int) -> None:
         """Within `writing`: the file was looked at, and has the same bytes."""
         self._connection.execute(
             "UPDATE files SET mtime_ns = ?, ctime_ns = ?, size_bytes = ?, read_ns = ? WHERE name = ?",
-            (*astuple(stamp), read_ns, name),
+            (stamp.mtime_ns, stamp.ctime_ns, stamp.size_bytes, read_ns, name),
         )
 
     def remove(self, name: bytes) -> None:
