@@ -6,19 +6,20 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from localcoder.cli.pages import write_page
 from localcoder.cli.progress import watch_stream
 from localcoder.errors import LocalcoderError
 
 if TYPE_CHECKING:
-    from localcoder.evaluate.bench.figures import Figure, Machine, Program, Report, Results
+    from localcoder.evaluate.bench.figures import Machine, Program
     from localcoder.evaluate.bench.plan import Plan
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -48,6 +49,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: str) -> float:
 @click.option("--llama-server", type=click.Path(path_type=Path), metavar="PATH", help="Measure it too, in turns.")
 @click.option("--force", is_flag=True, help="Load a model that does not fit into memory.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with plots, too.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def command(
@@ -61,6 +63,7 @@ def command(
     llama_server: Path | None,
     force: bool,
     as_json: bool,
+    html: Path | None,
     quiet: bool,
 ) -> None:
     """Measure loading, reading, typing, generation and memory, and print medians with their intervals.
@@ -69,11 +72,13 @@ def command(
     """
     from localcoder import settings
     from localcoder.assembly import make_engine, make_options
+    from localcoder.evaluate.bench import report as bench_report
     from localcoder.evaluate.bench.child import executable
     from localcoder.evaluate.bench.energy import EnergyMeter
     from localcoder.evaluate.bench.llama_bench import LlamaBench
     from localcoder.evaluate.bench.llama_server import LlamaServer
     from localcoder.evaluate.bench.own import Own
+    from localcoder.evaluate.bench.page import page
     from localcoder.evaluate.bench.plan import LENGTHS, Bounds, Setup, make_plans
     from localcoder.evaluate.bench.trace import ANSWER_TOKENS
     from localcoder.evaluate.bench.turns import Bench, Side
@@ -118,9 +123,11 @@ def command(
         if not report.results:
             raise
     if as_json:
-        click.echo(json.dumps(_as_json(report, interrupted=interrupted), indent=1))
+        click.echo(json.dumps(bench_report.as_json(report, interrupted=interrupted), indent=1))
     else:
-        click.echo("\n".join(_lines(report)))
+        click.echo("\n".join(bench_report.lines(report)))
+    if html is not None:
+        write_page(html, page(report))
     if interrupted:
         click.echo("Interrupted: these are the figures so far.", err=True)
         ctx.exit(130)
@@ -161,54 +168,3 @@ def _machine() -> Machine:
         localcoder=__version__,
         llama_cpp_python=version("llama-cpp-python"),
     )
-
-
-def _lines(report: Report) -> Iterator[str]:
-    """A table for each model and number of threads: a line a figure, a column a program."""
-    from localcoder.evaluate.bench.figures import in_order
-    from localcoder.models.memory_fit import gigabytes
-
-    machine = report.machine
-    yield f"{machine.processor}, {machine.cores} cores, {gigabytes(machine.memory_bytes)}"
-    for subject in dict.fromkeys(result.subject for result in report.results):
-        results = [result for result in report.results if result.subject == subject]
-        figures = in_order({figure for result in results for figure in result.values})
-        rows = [[figure.label, *(_cell(result, figure) for result in results)] for figure in figures]
-        heads = [f"{result.program}, {result.rounds} round{'s' if result.rounds != 1 else ''}" for result in results]
-        title = f"{subject.label} ({subject.type_name}, {gigabytes(subject.size_bytes)})"
-        yield ""
-        widths = [max(map(len, column)) for column in zip([title, *heads], *rows, strict=True)]
-        for row in ([title, *heads], *rows):
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield ""
-    yield "Medians; in brackets where the median lies with 95 % (the whole range, with fewer than 6 rounds)."
-    yield from report.notes
-
-
-def _cell(result: Results, figure: Figure) -> str:
-    from localcoder.evaluate.bench.figures import shown
-
-    found = result.interval(figure)
-    if found is None:
-        return "-"
-    low, high = (shown(value, figure.unit).split(" ")[0] for value in (found.low, found.high))
-    return f"{shown(found.median, figure.unit)} [{low} to {high}]"
-
-
-def _as_json(report: Report, *, interrupted: bool) -> dict[str, Any]:
-    from localcoder.evaluate.bench.figures import in_order
-
-    results = []
-    for result in report.results:
-        figures = []
-        for figure in in_order(set(result.values)):
-            found = result.interval(figure)
-            assert found is not None
-            figures.append({**asdict(figure), **asdict(found), "values": result.values[figure]})
-        results.append({**asdict(result.subject), "program": result.program, "figures": figures})
-    return {
-        "machine": asdict(report.machine),
-        "interrupted": interrupted,
-        "results": results,
-        "notes": report.notes,
-    }

@@ -17,12 +17,12 @@ import click
 from localcoder import settings
 from localcoder.assembly import make_engine, make_options
 from localcoder.cli.numbers import FiniteRange
+from localcoder.cli.pages import write_page
 from localcoder.cli.progress import watch, watch_stream
 from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
-from localcoder.files import reason, write_file
 
 if TYPE_CHECKING:
     from localcoder.evaluate.candidates import Candidate
@@ -220,11 +220,8 @@ def _print(comparison: Comparison, place: Path, *, as_json: bool, html: Path | N
     else:
         click.echo(report.table(comparison, shutil.get_terminal_size((100, 24)).columns))
     if html is not None:
-        try:
-            title = f"{comparison.suite}: {place.name}" if comparison.suite else f"Holes in {place.resolve().name}"
-            write_file(html, page(comparison, title))
-        except OSError as error:
-            raise LocalcoderError(f"{html} cannot be written: {reason(error)}.", "Name another file.") from None
+        title = f"{comparison.suite}: {place.name}" if comparison.suite else f"Holes in {place.resolve().name}"
+        write_page(html, page(comparison, title))
 
 
 def _file(name: str | None) -> Path:

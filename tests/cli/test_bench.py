@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from localcoder.evaluate.bench.figures import shown
+
 SHORT = ["--threads", "1", "--rounds", "1", "--length", "16", "--time", "20s"]
 
 
@@ -21,8 +23,9 @@ def localcoder(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-def test_one_json_document_with_every_figure() -> None:
-    run = localcoder("-m", "nano", "bench", *SHORT, "--json")
+def test_one_json_document_with_every_figure_and_a_page_that_says_the_same(tmp_path: Path) -> None:
+    html = tmp_path / "bench.html"
+    run = localcoder("-m", "nano", "bench", *SHORT, "--json", "--html", html)
     assert run.returncode == 0, run.stderr
     assert "This takes about" in run.stderr
     (result,) = json.loads(run.stdout)["results"]
@@ -33,6 +36,18 @@ def test_one_json_document_with_every_figure() -> None:
     assert all(each["low"] <= each["median"] <= each["high"] and len(each["values"]) == 1 for each in figures.values())
     peak, resident = figures["memory, peak", None]["median"], figures["memory, resident", None]["median"]
     assert peak >= resident > result["size_bytes"]
+    page = html.read_text(encoding="utf-8")
+    assert page.count("<svg") == 3 and page.count("<circle") == 5
+    for name in ("first token, cold", "first token, typing", "generation", "generation, drafts"):
+        each = figures[name, None]
+        assert f": {shown(each['median'], each['unit'])} [" in page, "a plot has it"
+        assert f"<td>{shown(each['median'], each['unit'])} [" in page, "the table has it"
+
+
+def test_a_page_that_cannot_be_written_does_not_cost_the_table(tmp_path: Path) -> None:
+    run = localcoder("-m", "nano", "bench", *SHORT, "--html", tmp_path / "none" / "bench.html")
+    assert run.returncode == 1 and "first token, cold" in run.stdout
+    assert "bench.html cannot be written" in run.stderr and "Traceback" not in run.stderr
 
 
 def test_an_interruption_shows_what_there_is_and_leaves_no_process() -> None:

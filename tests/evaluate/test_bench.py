@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,19 @@ import pytest
 from localcoder.errors import LocalcoderError
 from localcoder.evaluate.bench.child import executable, running
 from localcoder.evaluate.bench.energy import EnergyMeter
+from localcoder.evaluate.bench.figures import (
+    COLD,
+    GENERATION,
+    TYPING,
+    Figure,
+    Machine,
+    Program,
+    Report,
+    Results,
+    Subject,
+    reading,
+)
+from localcoder.evaluate.bench.page import page
 from localcoder.evaluate.bench.trace import BURSTS, code, cut, make_trace
 from localcoder.evaluate.statistics import median_interval
 
@@ -32,6 +46,35 @@ def test_few_values_have_their_range_and_what_it_is_worth() -> None:
     assert (found.median, found.low, found.high, found.confidence) == (2.0, 1.0, 3.0, 0.75)
     assert not found.is_sure
     assert median_interval([5.0]).confidence == 0.0
+
+
+def _results(model: str, program: Program, values: dict[Figure, float]) -> Results:
+    subject = Subject(model, "Q8_0", 6_000_000, 1)
+    spread = {figure: tuple(value * (1 + step / 10) for step in range(-3, 4)) for figure, value in values.items()}
+    return Results(subject, program, spread)
+
+
+def test_the_page_draws_each_model_and_program_with_its_interval() -> None:
+    machine = Machine("A <processor>", 2, 8_000_000_000, "Linux", (), False, 0.1, "0", "0")
+    speeds = {reading(64): 1000.0, reading(256): 500.0, COLD: 2.0, TYPING: 0.2, GENERATION: 40.0}
+    peer = {reading(64): 1500.0, GENERATION: 50.0}
+    report = Report(
+        machine,
+        (
+            _results("three & b", "localcoder", speeds),
+            _results("three & b", "llama-bench", peer),
+            _results("seven", "localcoder", {COLD: 8.0}),
+        ),
+        ("No <energy>.",),
+    )
+    html = page(report)
+    assert html.count("<svg") == 3 and html.count("<circle") == 3 + 3 + 2
+    assert "three &amp; b, 1 thread, llama-bench: 1,500 [1,050 to 1,950]" in html
+    assert "three &amp; b, 1 thread, localcoder: 2.00 s [1.40 s to 2.60 s]" in html
+    assert html.count("<table>") == 2 and "A &lt;processor&gt;" in html and "No &lt;energy&gt;." in html
+    heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', html)][:3]
+    assert heights[2] < heights[0] < heights[1], "faster is higher"
+    assert page(Report(machine, (), ())).count("<svg") == 0, "nothing was measured"
 
 
 def _zone(root: Path, zone: str, name: str, energy_uj: int) -> Path:
