@@ -62,12 +62,15 @@ async def test_a_prompt_is_read_once(engine: LocalEngine, holes: list[Hole]) -> 
     assert again.read_tokens_per_s is None and again.first_token_unread_s is None
 
 
-async def test_the_order_of_holes_does_not_change_what_comes_out(engine: LocalEngine, holes: list[Hole]) -> None:
+async def test_the_order_of_holes_does_not_change_what_comes_out(demo_model: Path, holes: list[Hole]) -> None:
+    """With one thread: on a busy machine the engine changes how many it uses, and with them the rounding."""
+    engine = LocalEngine(demo_model, n_threads=1)
     there = [await measure(hole, engine, OPTIONS) for hole in holes]
     back = [await measure(hole, engine, OPTIONS) for hole in holes[::-1]][::-1]
     # Where two tokens are as likely, rounding decides.
     assert sum(one.text == other.text for one, other in zip(there, back, strict=True)) >= len(holes) - 1
     assert [each.nats for each in there] == pytest.approx([each.nats for each in back], rel=0.005, abs=0.05)
+    await engine.close()
 
 
 async def test_raw_is_what_the_model_says(engine: LocalEngine, holes: list[Hole]) -> None:
