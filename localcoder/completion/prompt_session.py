@@ -195,7 +195,9 @@ class PromptSession:
                 read = len(ids)
                 size = int(read * (STAGE if read > SMALL_TOKENS else SMALL_STAGE))
                 if size < len(full_ids) and window.is_cut:
-                    ids, window = await fit.ids(size, self._next, int(size * GROWTH))
+                    # Where the request took the next window as it was, another one comes after it.
+                    begun = self._next if self._next != window else None
+                    ids, window = await fit.ids(size, begun, int(size * GROWTH))
                 if size >= len(full_ids) or len(ids) <= read:
                     # What is left is pieces of other files, or no more than a stage.
                     ids, window = full_ids, plan.full

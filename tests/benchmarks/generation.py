@@ -87,6 +87,12 @@ def decode(llama: Context, ids: Sequence[int]) -> float:
     return len(ids) / (time.perf_counter() - begun)
 
 
+def warmed_up(llama: Context, run: Callable[[], float]) -> float:
+    """A run after a few tokens that do not count, as llama-bench has them."""
+    decode(llama, range(100, 104))
+    return run()
+
+
 def read(generator: Generator, ids: Sequence[int], size: int) -> float:
     """tokens/s of reading in batches of `size`, in the empty cache."""
     cache = generator.prefill.cache
@@ -156,8 +162,8 @@ def main() -> None:
         threads = args.threads
         writing_sides: Sides = {
             "peer": lambda: bench(args.llama_bench, args.model, threads, write=args.tokens),
-            "writing": lambda: forced(llama, generator, [100, 101], plain, drafts=False),
-            "decoding": lambda: decode(llama, plain),
+            "writing": lambda: warmed_up(llama, lambda: forced(llama, generator, [100, 101], plain, drafts=False)),
+            "decoding": lambda: warmed_up(llama, lambda: decode(llama, plain)),
         }
         in_turns(writing_sides, args.rounds)
         text = [random.Random(0).randrange(1000, llama.model.n_vocab) for _ in range(args.reads)]

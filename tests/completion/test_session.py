@@ -95,6 +95,31 @@ async def test_reading_on_grows_the_window_until_it_is_the_full_one() -> None:
     assert all(smaller < larger <= 2 * smaller for smaller, larger in itertools.pairwise(sizes[:-1]))
 
 
+async def test_a_request_in_the_middle_of_a_stage_does_not_end_the_growing() -> None:
+    """It rests on what the stage has read by then; the next stage is a little larger, and not the whole window."""
+
+    has_read = asyncio.Event()
+
+    class Interrupted(WordEngine):
+        async def warm(self, ids: Sequence[int], *, exact: bool = True) -> None:
+            await super().warm(ids, exact=exact)
+            if len(self.warmed) == 2:
+                has_read.set()
+                await asyncio.sleep(60)
+
+    session, engine = PromptSession(), Interrupted(tokens_per_s=60.0)
+    limits = Limits(1500, 16, 0.5)
+    session.read_on(await session.plan(at_line(200), engine, INFO, "spm", limits))
+    await has_read.wait()
+    plan = await session.plan(at_line(200), engine, INFO, "spm", limits)
+    assert plan.ids == engine.warmed[1]
+    session.read_on(plan)
+    await asyncio.wait_for(session.finish_reading(), 10)
+    sizes = [len(ids) for ids in engine.warmed[2:-1]]
+    assert sizes[0] == len(plan.ids)
+    assert all(smaller < larger <= 2 * smaller for smaller, larger in itertools.pairwise(sizes))
+
+
 async def test_reading_on_ends_where_only_pieces_of_other_files_are_left() -> None:
     snippets = (Snippet("other.py", "x = compute(1)\n" * 60),)
     session, engine = PromptSession(), WordEngine(tokens_per_s=60.0)

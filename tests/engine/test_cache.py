@@ -337,7 +337,8 @@ def test_cells_are_right_whatever_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
     for module, name, value in [
         (generate, "READ_SLICE", 4),
         (prefill, "READ_SLICE", 4),
-        (prefill, "FIRST_AHEAD_SLICE", 2),
+        (prefill, "AHEAD_SLICE", 2),
+        (prefill, "AHEAD_S", 0.0),
         (prefill, "MEASURED_TOKENS", 2),
         (cache, "LARGEST_DROP", 6),
         (cache, "SHIFT_SAVES", 3),
