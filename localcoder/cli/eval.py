@@ -106,7 +106,7 @@ def command(
     from localcoder.evaluate.run import Evaluation, Task
     from localcoder.evaluate.sandbox import Sandbox
     from localcoder.evaluate.suites.read import read_suite
-    from localcoder.evaluate.suites.scoring import Scorer, first_run
+    from localcoder.evaluate.suites.scoring import Scorer, runs
     from localcoder.paths import cache_dir
 
     if suite_file is not None:
@@ -147,7 +147,7 @@ def command(
             click.echo(checker.note, err=True)
         scorer = None
         if suite is not None:
-            scorer = Scorer(suite, Sandbox(unsafe=unsafe) if first_run(suite) is not None else None)
+            scorer = Scorer(suite, Sandbox(unsafe=unsafe) if runs(suite) else None)
             click.echo(scorer.note, err=True)
         task = Task(
             holes=holes,

@@ -20,7 +20,7 @@ from localcoder.evaluate.measure import Result
 from localcoder.evaluate.run import Measured
 from localcoder.evaluate.suites.scoring import Said, Scored, Scores
 
-DRAWS = 2000
+DRAWS, _TOGETHER = 2000, 100
 _FEWEST_FILES = 10
 """Chosen: with fewer, files that are drawn again say little of those that were not."""
 FEWEST_HOLES = 30
@@ -257,8 +257,11 @@ class _Bootstrap:
         numbers = {place: number for number, place in enumerate(dict.fromkeys(places))}
         self._place = np.array([numbers[place] for place in places])
         self._count = len(numbers)
-        draws = np.random.default_rng(seed).multinomial(self._count, np.full(self._count, 1 / self._count), DRAWS)
-        self._draws: npt.NDArray[np.float64] = draws.astype(np.float64)
+        rng, shares = np.random.default_rng(seed), np.full(self._count, 1 / self._count)
+        # How often each place is in each draw, in bytes and some at a time: a suite may have ten thousand places.
+        self._draws = [
+            rng.multinomial(self._count, shares, _TOGETHER).astype(np.uint8) for _ in range(0, DRAWS, _TOGETHER)
+        ]
 
     def measure(self, ratio: _Ratio, own: Sequence[Case], first: Sequence[Case] | None) -> Measure:
         value = self._value(ratio, own)
@@ -280,7 +283,8 @@ class _Bootstrap:
             np.bincount(self._place, [float(of(case)) for case in cases], self._count)
             for of in (ratio.above, ratio.below)
         ]
-        drawn: npt.NDArray[np.float64] = (self._draws @ sums[0]) / np.maximum(self._draws @ sums[1], 1e-9)
+        above, below = (np.concatenate([draws.astype(np.float64) @ each for draws in self._draws]) for each in sums)
+        drawn: npt.NDArray[np.float64] = above / np.maximum(below, 1e-9)
         return drawn
 
 

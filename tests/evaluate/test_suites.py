@@ -21,7 +21,7 @@ from localcoder.evaluate.run import Measured
 from localcoder.evaluate.sandbox import Sandbox
 from localcoder.evaluate.suites.read import read_suite
 from localcoder.evaluate.suites.run_unit_tests import is_same as is_same_output
-from localcoder.evaluate.suites.scoring import Scorer, first_run, is_same_call
+from localcoder.evaluate.suites.scoring import Scorer, is_same_call, runs
 from localcoder.evaluate.suites.tasks import Rule, Suite, SuiteTask
 from localcoder.evaluate.suites.truncation import truncated
 from tests.evaluate.suite_files import HUMAN_EVAL, SAFIM, write
@@ -83,6 +83,21 @@ def test_the_seed_decides_the_order(tmp_path: Path) -> None:
     orders = [[hole.file.name for hole in read_suite(path, seed=seed).holes] for seed in (0, 0, 1)]
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == sorted(orders[2])
+
+
+def test_holes_in_the_same_code_are_of_the_same_problem(tmp_path: Path) -> None:
+    first = SAFIM[0]
+    code = first["prompt"].replace("# TODO: Your code here", first["ground_truth"])
+    other = {
+        **first,
+        "task_id": "control_completion_900009",
+        "prompt": code.replace("_ in range(n):", "# TODO: Your code here"),
+        "ground_truth": "_ in range(n):",
+    }
+    suite = read_suite(write(tmp_path / "tasks.jsonl", [*SAFIM, other]))
+    names = {suite.tasks[hole.key].id: hole.file.name for hole in suite.holes}
+    assert names.pop("control_completion_900009") == "block_completion_900001"
+    assert all(name == task for task, name in names.items())
 
 
 def line(**changes: Any) -> bytes:
@@ -242,12 +257,14 @@ def test_unit_tests_decide(tmp_path: Path, sandbox: Sandbox) -> None:
 
 def test_calls_alone_need_no_sandbox(tmp_path: Path) -> None:
     suite = read_suite(write(tmp_path / "tasks.jsonl", SAFIM[3:]))
-    assert first_run(suite) is None
+    assert runs(suite) == []
     assert Scorer(suite, None).score(task_of(suite, "api"), "json.load(path)").passes is False
 
 
 def test_a_suite_whose_own_solution_fails_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "tasks.jsonl", [{**HUMAN_EVAL[0], "canonical_solution": "    result = 0\n"}])
+    write(tmp_path / "more.jsonl", [json.loads(path.read_text()), HUMAN_EVAL[1]])
+    assert Scorer(read_suite(tmp_path / "more.jsonl"), Sandbox(unsafe=True)).seconds > 0, "one of them passes"
     with pytest.raises(LocalcoderError, match=r"solution of SingleLineInfilling/HumanEval/900/L0 itself does not pass"):
         Scorer(read_suite(path), Sandbox(unsafe=True))
 
@@ -296,4 +313,6 @@ def test_candidates_are_compared_by_what_passes(tmp_path: Path) -> None:
     assert html.count("<svg") == 7 and "Their truncation (passes)" in html
     parsed = json.loads(json.dumps(as_json(compared)))
     assert parsed["suite"]["name"] == "SAFIM"
+    named = {case["score"]["task"] for case in parsed["candidates"][1]["cases"]}
+    assert named == {each["task_id"] for each in [*tasks, SAFIM[2]]}
     assert parsed["candidates"][1]["cases"][0]["score"]["shown"]["passes"] in (False, None)

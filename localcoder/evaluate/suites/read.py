@@ -29,15 +29,15 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from localcoder.code.languages import by_name
 from localcoder.errors import LocalcoderError
 from localcoder.evaluate.holes import Hole, Kind
 from localcoder.evaluate.own_code import OwnFile
-from localcoder.evaluate.suites.tasks import Rule, Suite, SuiteTask, UnitTest
+from localcoder.evaluate.suites.tasks import Suite, SuiteTask, UnitTest
 from localcoder.files import reason
 
 _GZIP = b"\x1f\x8b"
@@ -62,6 +62,7 @@ def read_suite(path: Path, *, seed: int = 0) -> Suite:
     """The tasks of a file, in an order that the seed decides. Raises LocalcoderError (exit code 2)."""
     found: list[tuple[str, Hole, SuiteTask]] = []
     lines: dict[str, int] = {}
+    problems: dict[str, str] = {}
     fields: tuple[str, ...] = ()
     for line in _lines(path):
         if not fields:
@@ -71,13 +72,16 @@ def read_suite(path: Path, *, seed: int = 0) -> Suite:
         if task_id in lines:
             raise line.error(f"the task {task_id} is in line {lines[task_id]} already")
         lines[task_id] = line.number
-        kind, hole, task = (_human_eval if fields is _HUMAN_EVAL_FIELDS else _safim)(line, values)
+        is_safim = fields is _SAFIM_FIELDS
+        hole, task = (_safim if is_safim else _human_eval)(line, values)
+        if is_safim:  # It cuts several holes out of one solution, and does not say of which.
+            problem = problems.setdefault(hole.file.sha256, hole.file.name)
+            hole = replace(hole, file=replace(hole.file, name=problem))
         order = hashlib.sha256(f"{seed} {task_id}".encode()).hexdigest()
-        found.append((order, Hole(kind, *hole, names_elsewhere=None), task))
+        found.append((order, hole, task))
     if not found:
         raise LocalcoderError(f"{path} has no tasks.", _TODO, exit_code=2)
     found.sort(key=lambda item: item[0])
-    is_safim = fields is _SAFIM_FIELDS
     return Suite(
         "SAFIM" if is_safim else "HumanEval-Infilling",
         tuple(hole for _, hole, _ in found),
@@ -87,7 +91,6 @@ def read_suite(path: Path, *, seed: int = 0) -> Suite:
 
 
 _TODO = "Give a JSONL file of HumanEval-Infilling or SAFIM, as its authors publish it."
-_Place = tuple[OwnFile, int, int]
 
 
 @dataclass(frozen=True)
@@ -121,19 +124,19 @@ class _Line:
         return cast(dict[str, str], {field: self.values[field] for field in fields})
 
 
-def _human_eval(line: _Line, values: Mapping[str, str]) -> tuple[Kind, _Place, SuiteTask]:
+def _human_eval(line: _Line, values: Mapping[str, str]) -> tuple[Hole, SuiteTask]:
     benchmark = values["task_id"].partition("/")[0]
     problem = re.search(r"HumanEval/\d+", values["task_id"])
     before, after, truth = values["prompt"], values["suffix"], values["canonical_solution"]
-    place = _place(problem[0] if problem else values["task_id"], "python", before, truth, after)
+    kind, name = _HUMAN_EVAL_KINDS.get(benchmark, "span"), problem[0] if problem else values["task_id"]
     checks = f"\n{values['test']}\ncheck({values['entry_point']})"
     task = SuiteTask(
         values["task_id"], "assertions", "none", by_name("python"), before, after + checks, truth, line.digest
     )
-    return _HUMAN_EVAL_KINDS.get(benchmark, "span"), place, task
+    return _hole(kind, name, "python", before, truth, after), task
 
 
-def _safim(line: _Line, values: Mapping[str, str]) -> tuple[Kind, _Place, SuiteTask]:
+def _safim(line: _Line, values: Mapping[str, str]) -> tuple[Hole, SuiteTask]:
     language = values["lang"]
     if language not in _SAFIM_LANGUAGES:
         raise line.error(f"the language {language!r} is none of {', '.join(_SAFIM_LANGUAGES)}")
@@ -147,20 +150,18 @@ def _safim(line: _Line, values: Mapping[str, str]) -> tuple[Kind, _Place, SuiteT
             raise line.error(f"{mark!r} stands {len(parts) - 1} times in the field {field}, not once")
     rule = _safim_rule(line, values["task_id"])
     tests = _unit_tests(line)
-    place = _place(values["task_id"], language, seen[0], values["ground_truth"], seen[1])
     task = SuiteTask(
         values["task_id"], "unit tests" if tests else "match", rule, by_name(language), run[0], run[1],
         values["ground_truth"], line.digest, tests if language == "python" else (),
     )  # fmt: skip
-    kinds: dict[Rule, Kind] = {"block": "block", "control": "control", "api": "api"}
-    return kinds[rule], place, task
+    return _hole(rule, values["task_id"], language, seen[0], values["ground_truth"], seen[1]), task
 
 
-def _safim_rule(line: _Line, task_id: str) -> Rule:
+def _safim_rule(line: _Line, task_id: str) -> Literal["block", "control", "api"]:
     """By the task's name, or the file's."""
     for name in (task_id, line.path.name):
         if match := re.match(r"(block|control|api)(?=_|$)", name):
-            return cast(Rule, match[1])
+            return cast(Literal["block", "control", "api"], match[1])
     raise line.error(f"the task {task_id} says not whether it is one of block, control or api")
 
 
@@ -178,12 +179,12 @@ def _unit_tests(line: _Line) -> tuple[UnitTest, ...]:
     raise line.error("the field unit_tests is not a list of input and output")
 
 
-def _place(name: str, language: str, before: str, truth: str, after: str) -> _Place:
+def _hole(kind: Kind, name: str, language: str, before: str, truth: str, after: str) -> Hole:
     text = before + truth + after
     found = by_name(language)
     path = _NOWHERE / f"task{found.suffixes[0]}"
     file = OwnFile(path, name, text, hashlib.sha256(text.encode()).hexdigest(), found)
-    return file, len(before), len(before) + len(truth)
+    return Hole(kind, file, len(before), len(before) + len(truth), names_elsewhere=None)
 
 
 def _lines(path: Path) -> Iterator[_Line]:
