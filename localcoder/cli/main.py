@@ -16,6 +16,7 @@ COMMANDS = {
     "bench": ("localcoder.cli.bench", "Measure what models do on this machine."),
     "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
+    "context": ("localcoder.cli.context", "Show what a file needs from other files and from libraries."),
     "convert": ("localcoder.cli.convert", "Turn a StarCoder2 checkpoint into GGUF files."),
     "doctor": ("localcoder.cli.doctor", "Check this installation and this machine."),
     "serve": ("localcoder.cli.serve", "Serve completions to editors over HTTP."),

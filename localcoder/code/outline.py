@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
@@ -94,12 +94,15 @@ def _outline(data: bytes, language: Language, query: Query, root: Node) -> Outli
     around: list[tuple[int, str, str]] = []
     """(where it ends, kind, name) of what the definition stands in, the innermost last."""
     for node, kind, captures in _captured(query, root):
-        if kind == "import":
-            imports += imports_in(node, data, language)
-            continue
         while around and around[-1][0] <= node.start_byte:
             around.pop()
-        if any(outer == "function" for _, outer, _ in around):
+        is_local = any(outer == "function" for _, outer, _ in around)
+        if kind == "import":
+            # What a function imports, nobody else can name.
+            imports += (
+                replace(each, is_export=each.is_export and not is_local) for each in imports_in(node, data, language)
+            )
+        if is_local or kind == "import":
             continue
         own, name = _split_name(_text(captures["name"][0], data), kind)
         if "receiver" in captures:

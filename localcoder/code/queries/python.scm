@@ -3,6 +3,7 @@
 (module (expression_statement (assignment left: (identifier) @name) @constant))
 (module (_ (block (expression_statement (assignment left: (identifier) @name) @constant))))
 (module (_ (_ (block (expression_statement (assignment left: (identifier) @name) @constant)))))
+(module (expression_statement (assignment left: (pattern_list (identifier) @name)) @constant))
 (class_definition body: (block (expression_statement (assignment left: (identifier) @name) @field)))
 (type_alias_statement left: (type (identifier) @name)) @type
 (import_statement) @import
