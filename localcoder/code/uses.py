@@ -32,9 +32,10 @@ _BINDS = frozenset(
     ("parameters", "lambda_parameters", "formal_parameters", "list_splat_pattern", "dictionary_splat_pattern",
      "pattern_list", "tuple_pattern", "list_pattern", "as_pattern_target", "global_statement", "nonlocal_statement",
      "type_parameter", "required_parameter", "optional_parameter", "rest_pattern", "array_pattern", "typed_parameter",
-     "catch_clause", "splat_pattern", "expression_list_left", "simple_parameter", "parameter_list", "case_pattern")
+     "catch_clause", "splat_pattern", "simple_parameter", "parameter_list", "case_pattern")
 )  # fmt: skip
 """What stands directly in one of these is a new name."""
+_LISTS = ("expression_list", "tuple")
 _BINDING_FIELDS = frozenset(
     (kind, field)
     for field, kinds in {
@@ -54,7 +55,6 @@ _BINDING_FIELDS = frozenset(
         "parameter": "arrow_function lambda_expression catch_clause",
         "value": "pair_pattern",
         "alias": "aliased_import import_specifier",
-        "label": "",
     }.items()
     for kind in kinds.split()
 )
@@ -120,6 +120,9 @@ def _uses(data: bytes, query: Query, root: Node) -> Uses:
 
 
 def _is_binding(node: Node, parent: Node) -> bool:
+    if parent.type in _LISTS:
+        # `a, b := …`, `with x as (a, b)`
+        return parent.parent is not None and _is_binding(parent, parent.parent)
     if parent.type in _BINDS:
         # A typed parameter's name is the first thing in it.
         return parent.type != "typed_parameter" or parent.children[0].start_byte == node.start_byte
