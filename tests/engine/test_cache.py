@@ -261,6 +261,9 @@ class Requests(RuleBasedStateMachine):
         for event in self.generator.generate(request, 0.0, self.llama.is_cancelled, self.llama.is_paused):
             if event is None:
                 self.others_go_first()
+                if not events:
+                    # It may have had no place yet.
+                    reusable = min(reusable, self.generator.prefill.reusable(ids))
                 self.llama.looks_until_pause = pauses.pop() if pauses else None
             else:
                 events.append(event)
