@@ -63,6 +63,10 @@ class Settings:
     """Type the closing bracket or quote with the opening one."""
     restore_session: bool = True
     """Open what was open last time."""
+    log_acceptance: bool = False
+    """Note on this machine which suggestions are taken, for `eval --from-log`: figures, not their text."""
+    keep_text: bool = False
+    """With `log_acceptance`: note the text of suggestions, too."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Other keys for a command: its id = "key" or "key,key"."""
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from localcoder.completion.confidence import confidence, first_line
 from localcoder.completion.document import Document
 from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
@@ -45,9 +46,13 @@ class Options:
 
 @dataclass(frozen=True)
 class TextDelta:
-    """More text at the cursor that is sure to be part of the (first) completion."""
+    """More text at the cursor that is sure to be part of the (first) completion.
+
+    `first_line_confidence` is that of its first line as far as that is known by now; None without `logprobs`.
+    """
 
     text: str
+    first_line_confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,16 @@ class Completion:
     @property
     def text(self) -> str:
         return self.edit.text
+
+    @property
+    def confidence(self) -> float | None:
+        """Of the whole text, as in `completion.confidence`; None of none, or without `logprobs`."""
+        return confidence(self.tokens, self.text)
+
+    @property
+    def first_line_confidence(self) -> float | None:
+        """Of its first line that is not blank, with what stands before that."""
+        return confidence(self.tokens, first_line(self.text))
 
 
 Update = ReadProgress | TextDelta | Completion
@@ -103,6 +118,7 @@ async def complete(
     alternatives = [_Alternative(options.mode, document) for _ in range(options.alternatives)]
     first = alternatives[0]
     finished: Finished | None = None
+    shown = ""
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, ReadProgress):
@@ -115,7 +131,8 @@ async def complete(
             was_over = fed.reason is not None
             more = fed.feed(event)
             if fed is first and more:
-                yield TextDelta(more)
+                shown += more
+                yield TextDelta(more, confidence(first.tokens, first_line(shown)))
             if fed.reason is not None and not was_over and all(each.reason for each in alternatives):
                 # The engine ends at once and says what it did; the rest of its tokens is not wanted.
                 await engine.cancel(request)
@@ -124,7 +141,7 @@ async def complete(
         session.read_on(plan)
     ends = [each.finish(finished.reason) for each in alternatives]
     if more := ends[0][1]:
-        yield TextDelta(more)
+        yield TextDelta(more, confidence(first.tokens, first_line(ends[0][0].text)))
     place = Range(document.cursor, document.cursor)
     completion, *others = (
         Completion(Edit(place, end.text), end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import psutil
 
 from localcoder.completion.complete import Completion, Options, complete
+from localcoder.completion.confidence import confidence
 from localcoder.completion.document import Document
 from localcoder.completion.prompt_session import Limits, Plan, PromptSession
 from localcoder.engine.api import Engine, Finished, Request, Token, TokenScore
@@ -170,8 +169,9 @@ async def _shown(document: Document, engine: Engine, options: Options) -> _Shown
     await session.stop_reading()
     assert completion is not None
     stats = completion.stats
-    confidence = _confidence(completion.tokens, len(completion.text))
-    return _Shown(completion.text, completion.reason, confidence, stats.first_token_s, stats.tokens_per_s)
+    return _Shown(
+        completion.text, completion.reason, completion.confidence or 0.0, stats.first_token_s, stats.tokens_per_s
+    )
 
 
 async def _raw(plan: Plan, engine: Engine, options: Options) -> _Shown:
@@ -188,21 +188,8 @@ async def _raw(plan: Plan, engine: Engine, options: Options) -> _Shown:
     assert finished is not None
     text = "".join(token.text for token in tokens)
     stats = finished.stats
-    confidence = _confidence(tokens, len(text))
-    return _Shown(text, finished.reason, confidence, stats.first_token_s, stats.tokens_per_s)
-
-
-def _confidence(tokens: Sequence[Token], characters: int) -> float:
-    """The geometric mean of the probabilities of the tokens that the first so many characters come from; 0 of none."""
-    logprobs: list[float] = []
-    seen = 0
-    for token in tokens:
-        if seen >= characters:
-            break
-        seen += len(token.text)
-        if token.logprob is not None:
-            logprobs.append(token.logprob)
-    return math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
+    sure = confidence(tokens, text) or 0.0
+    return _Shown(text, finished.reason, sure, stats.first_token_s, stats.tokens_per_s)
 
 
 def _memory_bytes() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,6 +18,7 @@ from localcoder.completion.prompt_session import PromptSession
 from localcoder.engine.api import ReadProgress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
+from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.notices import show_error
 from localcoder.tui.pacing import Pause
@@ -50,12 +52,14 @@ class Completing:
         options: Options,
         *,
         power: PowerWatch,
+        noting: Noting,
         show_status: Callable[[Status], None],
         model_loaded: Callable[[], None],
         completed: Callable[[Completion], None],
     ) -> None:
         self._owner = owner
         self._engines = engines
+        self._noting = noting
         self._show_status = show_status
         self._status = Status()
         self._model_loaded = model_loaded
@@ -181,6 +185,7 @@ class Completing:
             self._failed(error)
 
     async def _complete(self, editor: Editor, document: Document, sampling: Sampling) -> Completion | None:
+        asked_at = time.monotonic()
         self._tell(Status("reading" if self._engines.info else "loading"))
         engine = await self._engines.engine()
         self._model_loaded()
@@ -188,20 +193,29 @@ class Completing:
         updates = complete(
             document, engine, replace(self.options, sampling=sampling, logprobs=True), self._session(editor)
         )
-        done = None
+        done, shown, is_shown = None, None, False
         try:
             async with aclosing(updates):
                 async for update in updates:
                     match update:
                         case ReadProgress():
                             self._tell(Status("reading", update))
-                        case TextDelta(text) if editor.ghost is None:
-                            editor.show_ghost(text, is_growing=True)
-                            self._tell(Status("writing"))
                         case TextDelta(text):
-                            editor.grow_ghost(text)
+                            if is_shown and editor.ghost is None:
+                                continue  # It was dismissed; whoever did that is about to end this.
+                            if not is_shown:
+                                is_shown = True
+                                shown = self._noting.begin(editor, self._engines.info, asked_at)
+                                editor.show_ghost(text, is_growing=True, fate=shown)
+                                self._tell(Status("writing"))
+                            else:
+                                editor.grow_ghost(text)
+                            if shown is not None:
+                                shown.grew(update)
                         case Completion():
                             done = update
+                            if shown is not None:
+                                shown.finished(done)
         finally:
             editor.finish_ghost()
         if done is not None:
@@ -241,7 +255,10 @@ class Completing:
 
     def _show(self, editor: Editor, index: int) -> None:
         self._shown = index
-        editor.show_ghost(self._found[index].text)
+        shown = self._noting.begin(editor, self._engines.info, time.monotonic())
+        if shown is not None:
+            shown.shown_again(self._found[index])
+        editor.show_ghost(self._found[index].text, fate=shown)
         self._shade(editor, self._found[index])
         self._show_done()
 

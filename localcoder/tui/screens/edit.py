@@ -30,6 +30,7 @@ from localcoder.tui.controllers.completing import Completing
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.controllers.filing import Filing
 from localcoder.tui.controllers.model_switch import ModelSwitch
+from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.controllers.searching import Searching
 from localcoder.tui.dialogs.ask import AskLine, PickOne
 from localcoder.tui.engines import EngineHost
@@ -88,11 +89,13 @@ class EditScreen(Screen[None]):
         self._disk_bar = DiskBar(keys_of(COMMANDS_BY_ID["file.changed"], settings.now.keys))
         self._status_line = StatusLine()
         self.buffers = Buffers(configure=self._configure, shown=self._buffer_shown, warn=self._warn)
+        self._noting = Noting(settings, warn=self._warn)
         self.completing = Completing(
             self,
             engines,
             make_options(settings.now, first_token_s=settings.now.first_token_s, logprobs=True),
             power=power,
+            noting=self._noting,
             show_status=self._status_line.show,
             model_loaded=self._show_model,
             completed=self._completed,
@@ -128,6 +131,9 @@ class EditScreen(Screen[None]):
         self._autosave.soon()
         begin = self.completing.ask if self._ask_at_once else self.completing.read_ahead
         self.call_after_refresh(begin, self.editor)
+
+    def on_unmount(self) -> None:
+        self._noting.close()
 
     @property
     def editor(self) -> Editor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -14,17 +15,31 @@ from textual.expand_tabs import expand_text_tabs_from_widths, get_tab_widths
 _WORD = re.compile(r"\s*(\w+|[^\w\s]+)")
 
 
+class Fate(Protocol):
+    """Whoever wants to know what becomes of a suggestion."""
+
+    def taken(self, text: str, at: int) -> None:
+        """This much of it is going to be put into the text by a key, at this offset."""
+        ...
+
+    def ended(self) -> None:
+        """It is shown no more: nothing is left of it, or it was dismissed, or something else is shown."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ghost:
     """Suggested text (lines ended by `\\n`) that stands at `location` (row, column) without being in the document.
 
-    `spans` are (start, end, style name) over `text`, for shading. `is_growing`: more of it may come.
+    `spans` are (start, end, style name) over `text`, for shading. `is_growing`: more of it may come. `fate` is told
+    what becomes of it, however it was moved and cut by typing along.
     """
 
     text: str
     location: tuple[int, int]
     is_growing: bool = False
     spans: tuple[tuple[int, int, str], ...] = ()
+    fate: Fate | None = field(default=None, compare=False, repr=False)
 
     def grown(self, more: str) -> Ghost:
         return replace(self, text=self.text + more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from localcoder.completion.document import Document
 from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
 from localcoder.tui.text import typing_aids
-from localcoder.tui.text.ghost import Ghost
+from localcoder.tui.text.ghost import Fate, Ghost
 from localcoder.tui.text.lines import Rewrite, difference, newline_of, row_after
 from localcoder.tui.text.typing_aids import Typed
 from localcoder.tui.widgets.ghost_area import GhostArea
@@ -261,9 +261,9 @@ class Editor(GhostArea):
 
     # --- The ghost
 
-    def show_ghost(self, text: str, *, is_growing: bool = False) -> None:
-        """Suggest `text` at the cursor."""
-        self.put_ghost(Ghost(text.replace("\r\n", "\n"), self.cursor_location, is_growing))
+    def show_ghost(self, text: str, *, is_growing: bool = False, fate: Fate | None = None) -> None:
+        """Suggest `text` at the cursor; `fate` is told what becomes of it."""
+        self.put_ghost(Ghost(text.replace("\r\n", "\n"), self.cursor_location, is_growing, fate=fate))
 
     def grow_ghost(self, more: str) -> None:
         """Append to the ghost, wherever typing has moved it."""
@@ -273,7 +273,7 @@ class Editor(GhostArea):
     def finish_ghost(self) -> None:
         """No more will come; a ghost that was typed away ends."""
         if self._ghost:
-            self.put_ghost(Ghost(self._ghost.text, self._ghost.location) if self._ghost.text else None)
+            self.put_ghost(replace(self._ghost, is_growing=False) if self._ghost.text else None)
 
     def clear_ghost(self) -> None:
         if self._ghost:
@@ -305,6 +305,8 @@ class Editor(GhostArea):
         self._following_ghost = True
         try:
             place = self.cursor_location
+            if self._ghost and self._ghost.fate:
+                self._ghost.fate.taken(text, self.document.index_of(place))
             result = self.edit(Edit(text, place, place, maintain_selection_offset=False))
         finally:
             self._following_ghost = False

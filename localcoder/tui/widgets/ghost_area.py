@@ -50,10 +50,13 @@ class GhostArea(CodeArea):
 
     def put_ghost(self, ghost: Ghost | None) -> None:
         """Show this ghost instead of the one that is shown."""
-        if ghost == self._ghost:
-            return
-        had_text = bool(self._ghost and self._ghost.text)
+        before, fate = self._ghost, ghost.fate if ghost else None
         self._ghost = ghost
+        if before is not None and before.fate is not None and before.fate is not fate:
+            before.fate.ended()
+        if ghost == before:
+            return
+        had_text = bool(before and before.text)
         self._block = None
         self._refresh_size()
         self._reveal_ghost()

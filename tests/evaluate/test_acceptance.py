@@ -1,0 +1,135 @@
+"""What became of suggestions: its records, and the file that they are in."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcoder.completion.confidence import confidence, first_line
+from localcoder.engine.api import Token
+from localcoder.evaluate.acceptance.log import LogWriter, log_file, read_log
+from localcoder.evaluate.acceptance.record import Record, Suggestion, make_record, read_record
+from tests.conftest import ROOT
+
+SUGGESTION = Suggestion("app", "nano", "Q8_0", "python", "x = 1\ny = 2", 0.1, 0.5, 0.9, 0.8)
+RECORD = make_record(SUGGESTION, 1_700_000_000.0, "part", "x = 1", keep_text=False)
+NUMBERS = st.none() | st.floats(0, 1e6)
+
+
+def write(path: Path, *records: Record, limit_bytes: int = 1 << 20) -> LogWriter:
+    writer = LogWriter(path, limit_bytes=limit_bytes)
+    for record in records:
+        writer.write(record)
+    writer.close()
+    return writer
+
+
+@given(st.text(), st.text(), NUMBERS, NUMBERS, st.booleans())
+def test_a_record_is_read_as_it_was_written(
+    text: str, name: str, first: float | None, sure: float | None, keep: bool
+) -> None:
+    said = replace(SUGGESTION, text=text, model=name, first_text_s=first, first_line_confidence=sure)
+    record = make_record(said, 1.5, "all", text, keep_text=keep)
+    line = record.as_line()
+    found = read_record(line)
+    assert "\n" not in line and found is not None
+    near = pytest.approx(record.first_text_s, abs=1e-4)
+    assert found.first_text_s == near if first is not None else found.first_text_s is None
+    assert replace(found, first_text_s=None, first_line_confidence=None) == replace(
+        record, first_text_s=None, first_line_confidence=None
+    )
+    assert keep or text == "" or found.text is None
+
+
+@given(st.text() | st.integers(0, len(RECORD.as_line()) - 1).map(lambda end: RECORD.as_line()[:end]))
+def test_what_is_no_record_is_none(line: str) -> None:
+    assert read_record(line) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"taken": "most"},
+        {"characters": "many"},
+        {"confidence": "high"},
+        {"at": None},
+        {"lines": 1.5},
+        {"confidence": float("nan")},
+    ],
+)
+def test_a_record_of_other_kinds_of_values_is_none(change: dict[str, object]) -> None:
+    assert read_record(json.dumps(json.loads(RECORD.as_line()) | change)) is None
+
+
+def test_the_log_is_for_the_user_alone_and_holds_no_code() -> None:
+    write(log_file(), RECORD)
+    assert stat.S_IMODE(log_file().stat().st_mode) == 0o600
+    assert "y = 2" not in log_file().read_text() and read_log().records == (RECORD,)
+    log_file().chmod(0o644)
+    write(log_file(), RECORD)
+    assert stat.S_IMODE(log_file().stat().st_mode) == 0o600
+
+
+def test_half_a_line_of_a_killed_program_costs_that_record_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, RECORD)
+    with path.open("a") as file:
+        file.write(RECORD.as_line()[:40])
+    write(path, replace(RECORD, characters=7))
+    assert [record.characters for record in read_log(path).records] == [RECORD.characters, 7]
+
+
+def test_the_oldest_make_room_and_it_is_said_how_many(tmp_path: Path) -> None:
+    path, limit = tmp_path / "log.jsonl", 10_000
+    for start in range(0, 200, 50):
+        write(path, *(replace(RECORD, characters=number) for number in range(start, start + 50)), limit_bytes=limit)
+    found = read_log(path)
+    assert sum(file.stat().st_size for file in tmp_path.glob("*.jsonl")) < 2.1 * limit
+    kept = [record.characters for record in found.records]
+    assert kept == list(range(200 - len(kept), 200)) and found.dropped == 200 - len(kept) > 50
+
+
+def test_two_programs_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    script = (
+        "import sys; from pathlib import Path; from localcoder.evaluate.acceptance.log import LogWriter\n"
+        "from localcoder.evaluate.acceptance.record import read_record\n"
+        "record = read_record(sys.argv[2]); writer = LogWriter(Path(sys.argv[1]), limit_bytes=100_000)\n"
+        "for _ in range(500): writer.write(record)\n"
+        "writer.close(); assert not writer.trouble, writer.trouble\n"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    lines = [replace(RECORD, model=name).as_line() for name in ("one", "two")]
+    running = [subprocess.Popen([*command, line], cwd=ROOT) for line in lines]
+    assert [process.wait(60) for process in running] == [0, 0]
+    found = read_log(path)
+    assert len(found.records) + found.dropped == 1000 and {each.model for each in found.records} == {"one", "two"}
+
+
+def test_a_disk_that_takes_nothing_is_said_and_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").mkdir()
+    assert write(tmp_path / "log.jsonl", RECORD).trouble == "Is a directory"
+    if os.geteuid():
+        (tmp_path / "closed").mkdir(mode=0o500)
+        assert write(tmp_path / "closed" / "below" / "log.jsonl", RECORD).trouble == "Permission denied"
+    full = Path("/dev/full")
+    if full.exists():
+        (tmp_path / "full.jsonl").symlink_to(full)
+        assert write(tmp_path / "full.jsonl", RECORD).trouble == "the disk is full"
+
+
+def test_confidence_is_the_geometric_mean_of_what_is_shown() -> None:
+    tokens = [Token(1, "\n", -1.0), Token(2, "x = 1", -3.0), Token(3, "\r\ny", -0.5), Token(4, " = 2", None)]
+    assert first_line("\nx = 1\r\ny") == "\nx = 1\r" and first_line("") == "" and first_line(" a") == " a"
+    assert confidence(tokens, first_line("\nx = 1\r\ny")) == pytest.approx(2.718281828**-2)
+    assert confidence(tokens, "\nx = 1\ny = 2") == pytest.approx(2.718281828**-1.5)
+    assert confidence(tokens, "") is None and confidence([Token(1, "x")], "x") is None
