@@ -23,6 +23,7 @@ from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
+from localcoder.files import reason
 
 if TYPE_CHECKING:
     from localcoder.evaluate.candidates import Candidate
@@ -69,7 +70,10 @@ if TYPE_CHECKING:
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE",
               help="Write a report with plots and the best and worst cases, too.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@click.option("--from-log", is_flag=True, help="Say instead which suggestions were taken while you worked.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     folder: Path | None,
     suite_file: Path | None,
     models: tuple[str, ...],
@@ -92,11 +96,14 @@ def command(
     as_json: bool,
     html: Path | None,
     quiet: bool,
+    from_log: bool,
 ) -> None:
     """Cut holes into the code below PATH, and see which model fills them best.
 
     The first model is what the others are compared with. A run that was interrupted goes on when it is started again.
     """
+    if from_log:
+        return _print_log(ctx, as_json=as_json)
     from localcoder.evaluate.candidates import make_candidates
     from localcoder.evaluate.check import Checker
     from localcoder.evaluate.compare import compare
@@ -188,6 +195,31 @@ def command(
         raise next(each.error for each in evaluation.measured if each.error is not None)
 
 
+def _print_log(ctx: click.Context, *, as_json: bool) -> None:
+    from localcoder.evaluate.acceptance import report
+    from localcoder.evaluate.acceptance.log import log_file, read_log
+    from localcoder.evaluate.acceptance.summary import summarise
+
+    given = [each for each in ctx.params if ctx.get_parameter_source(each) is click.core.ParameterSource.COMMANDLINE]
+    if others := [each for each in ctx.command.params if each.name in given and each.name not in _WITH_LOG]:
+        raise click.UsageError(f"{others[0].get_error_hint(ctx)} has nothing to do with --from-log.")
+    try:
+        summary = summarise(read_log())
+    except OSError as error:
+        raise LocalcoderError(f"{log_file()} cannot be read: {reason(error)}.", "Check its permissions.") from None
+    if summary is None:
+        raise LocalcoderError(
+            "No suggestion was noted yet.", "Turn it on: localcoder settings set log_acceptance true; then work."
+        )
+    if as_json:
+        click.echo(json.dumps(report.as_json(summary)))
+    else:
+        click.echo(report.table(summary, _width()))
+
+
+_WITH_LOG = ("from_log", "as_json", "quiet")
+
+
 async def _run(evaluation: Evaluation, candidates: int, files_are: str, *, quiet: bool) -> Sequence[Hole]:
     """Measure, and return the holes that were taken."""
     try:
@@ -218,10 +250,14 @@ def _print(comparison: Comparison, place: Path, *, as_json: bool, html: Path | N
     if as_json:
         click.echo(json.dumps(report.as_json(comparison)))
     else:
-        click.echo(report.table(comparison, shutil.get_terminal_size((100, 24)).columns))
+        click.echo(report.table(comparison, _width()))
     if html is not None:
         title = f"{comparison.suite}: {place.name}" if comparison.suite else f"Holes in {place.resolve().name}"
         write_page(html, page(comparison, title))
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def _file(name: str | None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -16,8 +17,11 @@ from hypothesis import strategies as st
 
 from localcoder.completion.confidence import confidence, first_line
 from localcoder.engine.api import Token
-from localcoder.evaluate.acceptance.log import LogWriter, log_file, read_log
+from localcoder.evaluate.acceptance.log import Logged, LogWriter, log_file, read_log
 from localcoder.evaluate.acceptance.record import Record, Suggestion, make_record, read_record
+from localcoder.evaluate.acceptance.report import as_json, table
+from localcoder.evaluate.acceptance.summary import summarise
+from localcoder.evaluate.statistics import ratio_estimate, share_estimate
 from tests.conftest import ROOT
 
 SUGGESTION = Suggestion("app", "nano", "Q8_0", "python", "x = 1\ny = 2", 0.1, 0.5, 0.9, 0.8)
@@ -125,6 +129,63 @@ def test_a_disk_that_takes_nothing_is_said_and_holds_nobody_up(tmp_path: Path) -
     if full.exists():
         (tmp_path / "full.jsonl").symlink_to(full)
         assert write(tmp_path / "full.jsonl", RECORD).trouble == "the disk is full"
+
+
+def records(count: int, **values: object) -> list[Record]:
+    return [replace(RECORD, **values) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def test_what_was_taken_is_counted_by_model_language_and_confidence() -> None:
+    whole = {"taken": "all", "taken_characters": 11}
+    none = {"taken": "none", "taken_characters": 0}
+    unknown = {"taken": "unknown", "taken_characters": 0, "first_line_confidence": None}
+    logged = Logged(
+        (
+            *records(30, **whole, model="big", first_line_confidence=1.0),
+            *records(10, **none, model="big", first_line_confidence=0.95),
+            *records(5, language="go", first_line_confidence=0.05),
+            *records(15, **none, first_line_confidence=0.0),
+            *records(7, **unknown),
+        ),
+        dropped=3,
+    )
+    found = summarise(logged)
+    assert found is not None and found.everything.taken is not None and found.everything.saved is not None
+    assert (found.everything.shown, found.everything.unknown, found.dropped) == (60, 7, 3)
+    assert found.everything.taken.value == 35 / 60 and found.everything.saved_characters == 30 * 11 + 5 * 5
+    assert found.everything.saved.low < found.everything.saved.value == 355 / 60 < found.everything.saved.high
+    models, languages, sure = found.parts.values()
+    assert [(group.name, group.shown, group.unknown) for group in models] == [("big Q8_0", 40, 0), ("nano Q8_0", 20, 7)]
+    assert [(group.name, group.shown) for group in languages] == [("python", 55), ("go", 5)]
+    assert [(group.name, group.shown) for group in sure] == [("0.0 to 0.1", 20), ("0.9 to 1.0", 40), ("unknown", 0)]
+    assert sure[2].taken is None and sure[0].whole is not None and sure[0].whole.value == 0
+    text = table(found, 200)
+    assert "58.3% [" in text and "7 more is not known" in text and "3 older ones" in text
+    assert json.loads(json.dumps(as_json(found)))["everything"]["taken"]["value"] == 35 / 60
+    assert summarise(Logged(())) is None
+
+
+def test_the_interval_of_a_share_holds_it_as_often_as_it_says() -> None:
+    rng = random.Random(1)
+    for share, count in ((0.02, 100), (0.3, 20), (0.9, 200)):
+        found = [share_estimate(sum(rng.random() < share for _ in range(count)), count) for _ in range(2000)]
+        held = sum(each is not None and each.low <= share <= each.high for each in found) / len(found)
+        assert 0.93 <= held <= 0.99, (share, count, held)
+    assert share_estimate(0, 0) is None
+    none = share_estimate(0, 50)
+    assert none is not None and none.low == none.value == 0 and 0.05 < none.high < 0.1
+
+
+def test_the_interval_of_a_mean_holds_it_as_often_as_it_says() -> None:
+    rng = random.Random(2)
+
+    def draw() -> float:
+        return rng.choice([0, 0, 0, 10, 40])
+
+    found = [ratio_estimate([draw() for _ in range(100)]) for _ in range(300)]
+    held = sum(each is not None and each.low <= 10 <= each.high for each in found) / len(found)
+    assert 0.9 <= held <= 0.98
+    assert ratio_estimate([]) is None and ratio_estimate([1.0], [0.0]) is None
 
 
 def test_confidence_is_the_geometric_mean_of_what_is_shown() -> None:
