@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -46,6 +47,7 @@ def command(
         import uvicorn
 
         from localcoder.serve.app import make_app
+        from localcoder.serve.noting import Noting
     except ImportError:
         raise LocalcoderError(
             "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
@@ -66,13 +68,21 @@ def command(
             info = await loading
             shown = f"[{host}]" if ":" in host else host
             click.echo(f"{info.name} at http://{shown}:{listener.getsockname()[1]}", err=True)
+            noting = None
+            if chosen.log_acceptance:
+                noting = Noting(keep_text=chosen.keep_text, warn=partial(click.echo, err=True))
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
-            app = make_app(engine, usual=make_options(chosen, first_token_s=chosen.first_token_s), token=token, **hosts)
+            usual = make_options(chosen, first_token_s=chosen.first_token_s)
+            app = make_app(engine, usual=usual, token=token, noting=noting, **hosts)
             _when_told_to_end(app.state.scheduler.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S
             )
-            await uvicorn.Server(config).serve(sockets=[listener])
+            try:
+                await uvicorn.Server(config).serve(sockets=[listener])
+            finally:
+                if noting is not None:
+                    noting.close()
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:

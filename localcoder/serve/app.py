@@ -27,6 +27,7 @@ from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
 from localcoder.serve import fields, llama_server, openai
 from localcoder.serve.fields import BadBody
+from localcoder.serve.noting import Noting
 
 MAX_BODY_BYTES = 8 << 20
 """Chosen: far more than any source file, and little enough to hold several at once."""
@@ -40,8 +41,9 @@ def make_app(
     usual: Options | None = None,
     token: str | None = None,
     hosts: frozenset[str] = _LOOPBACK_NAMES,
+    noting: Noting | None = None,
 ) -> Starlette:
-    """The application. `usual`: what a body leaves out.
+    """The application. `usual`: what a body leaves out. `noting`: who notes what is taken of suggestions, if anybody.
 
     `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
     scheduler = Scheduler(engine)
@@ -66,6 +68,7 @@ def make_app(
     )
     app.state.scheduler = scheduler
     app.state.usual = usual or Options()
+    app.state.noting = noting
     return app
 
 
@@ -134,12 +137,15 @@ async def _infill(request: HttpRequest) -> Response:
     document, options, stream = llama_server.read_infill(await _body(request), request.app.state.usual)
     scheduler: Scheduler = request.app.state.scheduler
     if options.max_tokens == 0:
+        noting: Noting | None = request.app.state.noting
+        if noting is not None:
+            noting.seen(document)
         await scheduler.read_ahead(document, options)
         return JSONResponse(llama_server.infill_nothing((await scheduler.engine.info()).name))
     if stream:
-        updates = scheduler.run(document, options, client=_client(request))
+        updates = _updates(request, document, options)
         return await _events(request, updates, llama_server.infill_chunk, llama_server.infill_result)
-    completion = await _finish(request, scheduler, document, options)
+    completion = await _finish(request, document, options)
     return JSONResponse({**llama_server.infill_result(completion), "content": completion.text})
 
 
@@ -151,20 +157,30 @@ async def _completions(request: HttpRequest) -> Response:
     if stream:
         return await _events(
             request,
-            scheduler.run(document, options, client=_client(request)),
+            _updates(request, document, options),
             lambda delta: {**shell, **openai.chunk(delta)},
             lambda completion: {**shell, **openai.last_chunk(completion)},
             end="data: [DONE]\n\n",
         )
-    completion = await _finish(request, scheduler, document, options)
-    return JSONResponse({**shell, **openai.result(completion)})
+    completion = await _finish(request, document, options)
+    return JSONResponse({**shell, **openai.result(completion, with_logprobs=options.logprobs)})
 
 
-async def _finish(request: HttpRequest, scheduler: Scheduler, document: Document, options: Options) -> Completion:
+def _updates(
+    request: HttpRequest, document: Document, options: Options
+) -> AsyncGenerator[TextDelta | Completion, None]:
+    scheduler: Scheduler = request.app.state.scheduler
+    noting: Noting | None = request.app.state.noting
+    if noting is None:
+        return scheduler.run(document, options, client=_client(request))
+    return noting.run(scheduler, document, options, _client(request))
+
+
+async def _finish(request: HttpRequest, document: Document, options: Options) -> Completion:
     """The completion, given up as soon as the client hangs up."""
 
     async def last() -> Completion:
-        async with aclosing(scheduler.run(document, options, client=_client(request))) as updates:
+        async with aclosing(_updates(request, document, options)) as updates:
             async for update in updates:
                 if isinstance(update, Completion):
                     return update

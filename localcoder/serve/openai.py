@@ -54,12 +54,12 @@ def last_chunk(completion: Completion) -> dict[str, Any]:
     return {"choices": [choice], "usage": _usage(completion)}
 
 
-def result(completion: Completion) -> dict[str, Any]:
+def result(completion: Completion, *, with_logprobs: bool) -> dict[str, Any]:
     choices = [
         {
             "text": each.text,
             "index": index,
-            "logprobs": _logprobs(each),
+            "logprobs": _logprobs(each) if with_logprobs else None,
             "finish_reason": _FINISH_REASONS.get(each.reason, "stop"),
         }
         for index, each in enumerate((completion, *completion.others))
