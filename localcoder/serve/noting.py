@@ -14,7 +14,9 @@ from localcoder.completion.document import Document
 from localcoder.completion.scheduler import Scheduler
 from localcoder.evaluate.acceptance.later import Later, Settled, with_newlines
 from localcoder.evaluate.acceptance.log import LogWriter
-from localcoder.evaluate.acceptance.record import Suggestion, make_record
+from localcoder.evaluate.acceptance.record import Record, Suggestion, make_record
+from localcoder.evaluate.acceptance.standing import Place
+from localcoder.evaluate.acceptance.watch import Watch
 
 
 class Noting:
@@ -23,14 +25,19 @@ class Noting:
     def __init__(self, *, keep_text: bool, warn: Callable[[str], None]) -> None:
         self._keep_text = keep_text
         self._warn = warn
-        self._has_warned = False
         self._writer = LogWriter()
         self._later = Later(self._settled)
+        self._watch: Watch[None] = Watch(self._write, is_window=True)
 
     def seen(self, document: Document) -> None:
         """A client has this text now. Looked at when the answer is on its way."""
         if document.text:
-            asyncio.get_running_loop().call_soon(self._later.seen, document, time.monotonic())
+            asyncio.get_running_loop().call_soon(self._look, document, time.monotonic())
+
+    def _look(self, document: Document, now_s: float) -> None:
+        plain = with_newlines(document)
+        self._later.seen(plain, now_s)
+        self._watch.look(lambda _: plain, now_s)
 
     async def run(
         self, scheduler: Scheduler, document: Document, options: Options, client: str | None
@@ -62,19 +69,28 @@ class Noting:
     def close(self) -> None:
         """The server ends: what of the last suggestions was taken nobody will know."""
         self._later.close()
+        self._watch.close()
         self._writer.close()
-        self._say_trouble()
+        self._complain()
 
     def _settled(self, settled: Settled) -> None:
-        self._writer.write(
-            make_record(settled.suggestion, settled.at, settled.taken, settled.taken_text, keep_text=self._keep_text)
-        )
-        self._say_trouble()
+        taken = settled.taken_text
+        record = make_record(settled.suggestion, settled.at, settled.taken, taken, keep_text=self._keep_text)
+        if not taken:
+            self._write(record)
+            return
+        document = settled.document
+        start, end = document.cursor, document.cursor + len(taken)
+        place = Place(document.prefix + taken + document.suffix, start, end)
+        self._watch.begin(record, place, None, time.monotonic())
 
-    def _say_trouble(self) -> None:
-        if self._writer.trouble and not self._has_warned:
-            self._has_warned = True
-            self._warn(f"What is taken of suggestions cannot be noted: {self._writer.trouble}.")
+    def _write(self, record: Record) -> None:
+        self._writer.write(record)
+        self._complain()
+
+    def _complain(self) -> None:
+        if complaint := self._writer.complaint():
+            self._warn(complaint)
 
 
 def _language(document: Document) -> str:

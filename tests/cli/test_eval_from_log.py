@@ -42,7 +42,7 @@ def test_the_table_and_json_say_what_was_taken() -> None:
     assert run.returncode == 0, run.stderr
     rows = {line[: line.find("   ", 3)].strip(): line for line in run.stdout.splitlines()}
     for name in ("all", "nano Q8_0", "python", "0.9 to 1.0"):
-        assert "25.0% [" in rows[name] and rows[name].endswith("50")
+        assert "25% [" in rows[name] and " 50 " in rows[name]
     found = json.loads(evaluate("--json").stdout)
     assert found["everything"]["shown"] == 40 and found["everything"]["taken"]["value"] == 0.25
     assert found["parts"]["model"][0]["name"] == "nano Q8_0"

@@ -63,6 +63,8 @@ def test_what_is_no_record_is_none(line: str) -> None:
     "change",
     [
         {"taken": "most"},
+        {"stands_30s": 1},
+        {"characters": True},
         {"characters": "many"},
         {"confidence": "high"},
         {"at": None},
@@ -109,7 +111,7 @@ def test_two_programs_write_at_once(tmp_path: Path) -> None:
         "from localcoder.evaluate.acceptance.record import read_record\n"
         "record = read_record(sys.argv[2]); writer = LogWriter(Path(sys.argv[1]), limit_bytes=100_000)\n"
         "for _ in range(500): writer.write(record)\n"
-        "writer.close(); assert not writer.trouble, writer.trouble\n"
+        "writer.close(); assert not writer.complaint()\n"
     )
     command = [sys.executable, "-c", script, str(path)]
     lines = [replace(RECORD, model=name).as_line() for name in ("one", "two")]
@@ -121,14 +123,14 @@ def test_two_programs_write_at_once(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_nothing_is_said_and_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").mkdir()
-    assert write(tmp_path / "log.jsonl", RECORD).trouble == "Is a directory"
+    assert write(tmp_path / "log.jsonl", RECORD).complaint().endswith(": Is a directory.")
     if os.geteuid():
         (tmp_path / "closed").mkdir(mode=0o500)
-        assert write(tmp_path / "closed" / "below" / "log.jsonl", RECORD).trouble == "Permission denied"
+        assert write(tmp_path / "closed" / "below" / "log.jsonl", RECORD).complaint().endswith(": Permission denied.")
     full = Path("/dev/full")
     if full.exists():
         (tmp_path / "full.jsonl").symlink_to(full)
-        assert write(tmp_path / "full.jsonl", RECORD).trouble == "the disk is full"
+        assert write(tmp_path / "full.jsonl", RECORD).complaint().endswith(": the disk is full.")
 
 
 def records(count: int, **values: object) -> list[Record]:
@@ -136,7 +138,7 @@ def records(count: int, **values: object) -> list[Record]:
 
 
 def test_what_was_taken_is_counted_by_model_language_and_confidence() -> None:
-    whole = {"taken": "all", "taken_characters": 11}
+    whole = {"taken": "all", "taken_characters": 11, "stands_30s": True, "stands_5min": False}
     none = {"taken": "none", "taken_characters": 0}
     unknown = {"taken": "unknown", "taken_characters": 0, "first_line_confidence": None}
     logged = Logged(
@@ -160,7 +162,10 @@ def test_what_was_taken_is_counted_by_model_language_and_confidence() -> None:
     assert [(group.name, group.shown) for group in sure] == [("0.0 to 0.1", 20), ("0.9 to 1.0", 40), ("unknown", 0)]
     assert sure[2].taken is None and sure[0].whole is not None and sure[0].whole.value == 0
     text = table(found, 200)
-    assert "58.3% [" in text and "7 more is not known" in text and "3 older ones" in text
+    assert found.everything.stands_30s is not None and found.everything.stands_30s.count == 30
+    assert (found.everything.stands_30s.value, models[0].stands_5min and models[0].stands_5min.value) == (1, 0)
+    assert models[1].stands_5min is None
+    assert "58% [" in text and "7 more is not known" in text and "3 older ones" in text
     assert json.loads(json.dumps(as_json(found)))["everything"]["taken"]["value"] == 35 / 60
     assert summarise(Logged(())) is None
 

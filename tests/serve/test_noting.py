@@ -54,7 +54,7 @@ def test_what_is_taken_is_seen_in_the_next_text(tmp_path: Path) -> None:
         taken = BEFORE + first + "\n        print(data)\n        other = "
         second = infill(client, taken)
         infill(client, taken + "qqq_z")
-    records = read_log(log(tmp_path)).records
+    records = sorted(read_log(log(tmp_path)).records, key=lambda record: record.at)
     outcomes = [(record.taken, record.taken_characters) for record in records if record.taken != "unknown"]
     assert outcomes[0] == ("all", len(first)) and ("none", 0) in outcomes[1:]
     assert records[0].face == "serve" and records[0].language == "python" and records[0].quantization == "Q8_0"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
+from localcoder.evaluate.acceptance import watch
 from localcoder.evaluate.acceptance.log import log_file, read_log
 from localcoder.evaluate.acceptance.record import Record
 from localcoder.settings import Settings
@@ -94,6 +95,33 @@ async def test_each_alternative_that_is_shown_is_a_suggestion() -> None:
     assert [record.taken for record in read_log().records] == ["none", "none", "all"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "stands"),
+    [
+        (["x"], True),
+        (["ctrl+z"], False),
+        (["ctrl+home", *"new", "enter"], True),
+        (["ctrl+a", "delete"], False),
+    ],
+)
+async def test_what_was_taken_is_looked_at_later(
+    keys: list[str], stands: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOKS_S", (0.6, 0.8))
+    async with typing(FakeEngine([ANSWER])) as pilot:
+        await ask(pilot)
+        await pilot.press("tab", *keys)
+        await until(pilot, lambda: log_file().exists())
+    assert (only().stands_30s, only().stands_5min) == (stands, stands)
+
+
+async def test_what_is_left_before_that_is_not_known() -> None:
+    async with typing(FakeEngine([ANSWER])) as pilot:
+        await ask(pilot)
+        await pilot.press("tab")
+    assert only().taken == "all" and only().stands_30s is None and only().stands_5min is None
+
+
 async def test_nothing_is_noted_unless_it_is_wanted() -> None:
     async with typing(FakeEngine([ANSWER]), Settings(automatic=False)) as pilot:
         await ask(pilot)
@@ -114,8 +142,8 @@ async def test_a_log_that_cannot_be_written_is_said_once_and_typing_goes_on() ->
     async with typing(FakeEngine(["x = 1"])) as pilot:
         for _ in range(3):
             await ask(pilot, "x = 1")
-            await pilot.press("tab", "enter")
+            await pilot.press("escape", "q", "enter")
             await pilot.pause(0.1)
         said = [notice.message for notice in pilot.app._notifications if "cannot be noted" in notice.message]
         assert said == ["What is taken of suggestions cannot be noted: Is a directory."]
-        assert edit_screen(pilot.app).editor.text == "a = 0\n" + "x = 1\n" * 3  # type: ignore[arg-type]
+        assert edit_screen(pilot.app).editor.text == "a = 0\n" + "q\n" * 3  # type: ignore[arg-type]

@@ -51,14 +51,15 @@ def read_log(path: Path | None = None) -> Logged:
 
 
 class LogWriter:
-    """Writes records in their order, in the background. `trouble` says why some could not be written, or is empty."""
+    """Writes records in their order, in the background."""
 
     def __init__(self, path: Path | None = None, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._path = path or log_file()
         self._limit_bytes = limit_bytes
         self._waiting: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self.trouble = ""
+        self._trouble = ""
+        self._has_complained = False
 
     def write(self, record: Record) -> None:
         """Returns at once."""
@@ -75,12 +76,19 @@ class LogWriter:
             self._waiting.put(None)
             thread.join(_PATIENCE_S)
 
+    def complaint(self) -> str:
+        """Why records could not be written, in a sentence: once, and "" otherwise."""
+        if not self._trouble or self._has_complained:
+            return ""
+        self._has_complained = True
+        return f"What is taken of suggestions cannot be noted: {self._trouble}."
+
     def _work(self) -> None:
         while (record := self._waiting.get()) is not None:
             try:
                 self._append(record.as_line())
             except OSError as error:
-                self.trouble = reason(error)
+                self._trouble = reason(error)
 
     def _append(self, line: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

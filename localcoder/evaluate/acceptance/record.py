@@ -35,6 +35,7 @@ class Suggestion:
 class Record:
     """`at` is when it was shown, in seconds since 1970; `taken_characters` are those that were taken.
 
+    `stands_30s` and `stands_5min`: whether what was taken was still in the text so long after; None if that is unknown.
     `text` and `taken_text` are None unless the user wants them kept.
     """
 
@@ -51,6 +52,8 @@ class Record:
     confidence: float | None
     taken: Taken
     taken_characters: int = 0
+    stands_30s: bool | None = None
+    stands_5min: bool | None = None
     text: str | None = None
     taken_text: str | None = None
 
@@ -95,7 +98,10 @@ def read_record(line: str) -> Record | None:
 
 
 _NAMES = frozenset(field.name for field in fields(Record))
-_MAY_BE_NONE = frozenset({"first_text_s", "whole_s", "first_line_confidence", "confidence", "text", "taken_text"})
+_FLAGS = frozenset({"stands_30s", "stands_5min"})
+_MAY_BE_NONE = frozenset(
+    {"first_text_s", "whole_s", "first_line_confidence", "confidence", "text", "taken_text", *_FLAGS}
+)
 _TEXTS = frozenset({"model", "quantization", "language", "text", "taken_text"})
 _COUNTS = frozenset({"characters", "lines", "taken_characters"})
 _CHOICES: dict[str, tuple[str, ...]] = {"face": get_args(Face), "taken": get_args(Taken)}
@@ -108,8 +114,8 @@ def _is_sound(name: str, value: object) -> bool:
         return value in _CHOICES[name]
     if name in _TEXTS:
         return isinstance(value, str)
-    if isinstance(value, bool):
-        return False
+    if name in _FLAGS or isinstance(value, bool):
+        return name in _FLAGS and isinstance(value, bool)
     if name in _COUNTS:
         return isinstance(value, int)
     return isinstance(value, int | float) and math.isfinite(value)

@@ -11,7 +11,7 @@ from typing import Any
 from localcoder.evaluate.acceptance.summary import Group, Summary
 from localcoder.evaluate.statistics import Estimate
 
-_GAP = "   "
+_GAP = "  "
 
 
 def table(summary: Summary, width: int = 100) -> str:
@@ -37,7 +37,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
 def _share(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
-    return f"{estimate.value:.1%} [{100 * estimate.low:.1f} {100 * estimate.high:.1f}]"
+    return f"{estimate.value:.0%} [{100 * estimate.low:.0f} {100 * estimate.high:.0f}]"
 
 
 def _number(estimate: Estimate | None) -> str:
@@ -50,6 +50,8 @@ _COLUMNS: Sequence[tuple[str, Callable[[Group], str]]] = (
     ("as a whole", lambda group: _share(group.whole)),
     ("characters each", lambda group: _number(group.saved)),
     ("characters", lambda group: f"{group.saved_characters:,}"),
+    ("there after 30 s", lambda group: _share(group.stands_30s)),
+    ("after 5 min", lambda group: _share(group.stands_5min)),
 )
 
 

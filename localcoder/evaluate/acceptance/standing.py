@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Indel, Levenshtein
 
 from localcoder.completion.alignment import Alignment, align
 from localcoder.completion.document import Document
@@ -15,6 +15,8 @@ _SAME_TEXT = 0.5
 """Of the shorter text, the share that has to be in the other one for it to be the same text, edited."""
 _FEW_LINES = 6
 """With no more lines, one edit may change most of them."""
+_GONE = 0.5
+"""Word edit distance from which on a text is another one, of the longer one's words."""
 _EVIDENCE = 8
 """The fewest characters that two texts have in common for one to be taken for the other, edited."""
 _MOST_WORDS = 20_000
@@ -54,6 +56,63 @@ def follows(before: Document, now: Document) -> Follows | None:
         is_typed = is_before_change and is_here and not way.removed and way.added == now.cursor - place
         return Follows(now.text[place:], typed=now.text[place : now.cursor] if is_typed else None)
     return _follows_word(before, now, way)
+
+
+@dataclass(frozen=True)
+class Place:
+    """From the character `start` of a text to before the character `end`: what was taken stands there."""
+
+    text: str
+    start: int
+    end: int
+
+
+def stands(place: Place, now: Document, *, is_window: bool) -> bool | None:
+    """Whether what was taken is still there: less than half of its words are others by now.
+
+    None where a later text does not tell: with `is_window`, it may be another one, or another part of it.
+    """
+    if is_window and not _may_be_same(place.text, now.text):
+        return None
+    way = align(place.text, now.text, now.cursor, slides=is_window)
+    if not way.old_start <= place.start <= place.end <= way.old_end:
+        return None
+    stretches = _changed(place.text, now.text, way)
+    if stretches is None:
+        return None
+    old, new, pairs = stretches
+    if is_window:
+        evidence = way.before + way.after + sum(old[i].end() - old[i].start() for i, _ in pairs)
+        if not _is_evidence(evidence, Document(place.text, 0), now):
+            return None
+    moved = {old[i].span(): new[j].span() for i, j in pairs}
+    words = list(_WORD.finditer(place.text, *_whole_words(place)))
+    kept = [span for word in words if (span := moved.get(word.span()) or _unchanged(word, way)) is not None]
+    if not kept:
+        was_near = _is_near(Document(place.text, place.start), way, {end for _, end in moved})
+        return False if words and (was_near or not is_window) else None
+    there = _WORD.findall(now.text, kept[0][0], kept[-1][1])
+    return Levenshtein.normalized_distance([word[0] for word in words], there) < _GONE
+
+
+def _whole_words(place: Place) -> tuple[int, int]:
+    """The range of a place, and the rest of the words that it begins or ends in."""
+    start, end = place.start, place.end
+    while 0 < start < len(place.text) and _is_in_word(place.text, start) and _is_in_word(place.text, start - 1):
+        start -= 1
+    while 0 < end < len(place.text) and _is_in_word(place.text, end) and _is_in_word(place.text, end - 1):
+        end += 1
+    return start, end
+
+
+def _unchanged(word: re.Match[str], way: Alignment) -> tuple[int, int] | None:
+    """Where a word is now that is not a part of what changed."""
+    start, end = word.span()
+    if way.old_start <= start and end <= way.old_start + way.before:
+        return start - way.old_start + way.new_start, end - way.old_start + way.new_start
+    if way.old_end - way.after <= start and end <= way.old_end:
+        return start - way.old_end + way.new_end, end - way.old_end + way.new_end
+    return None
 
 
 def _follows_word(before: Document, now: Document, way: Alignment) -> Follows | None:
@@ -110,7 +169,7 @@ def _changed(
     new = list(_WORD.finditer(now, way.new_start + start, way.new_end - end))
     if len(old) + len(new) > _MOST_WORDS:
         return None
-    operations = Levenshtein.opcodes([word[0] for word in old], [word[0] for word in new])
+    operations = Indel.opcodes([word[0] for word in old], [word[0] for word in new])
     same = [each for each in operations if each.tag == "equal"]
     pairs = [(each.src_start + i, each.dest_start + i) for each in same for i in range(each.src_end - each.src_start)]
     return old, new, pairs

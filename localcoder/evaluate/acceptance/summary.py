@@ -18,7 +18,8 @@ class Group:
     """Records that have something in common; estimates are None where no record tells.
 
     `shown` are those of which is known what became of them, `unknown` the others. `taken` and `whole` are shares of the
-    former, `saved` are characters taken for each of them.
+    former, `saved` are characters taken for each of them. `stands_30s` and `stands_5min` are shares of those taken of
+    which that is known.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Group:
     whole: Estimate | None
     saved: Estimate | None
     saved_characters: int
+    stands_30s: Estimate | None
+    stands_5min: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def summarise(logged: Logged) -> Summary | None:
     return Summary(
         _group("all", records),
         {
-            "model": _groups(records, lambda record: f"{record.model} {record.quantization}".strip(), _by_count),
+            "model": _groups(records, _model_name, _by_count),
             "language": _groups(records, lambda record: record.language, _by_count),
             "confidence of the first line": _groups(records, _bucket, _by_name),
         },
@@ -69,6 +72,11 @@ def _groups(
     for record in records:
         found.setdefault(name_of(record), []).append(record)
     return tuple(sorted((_group(name, group) for name, group in found.items()), key=order))
+
+
+def _model_name(record: Record) -> str:
+    """Most names have the type in them."""
+    return record.model if record.quantization in record.model else f"{record.model} {record.quantization}"
 
 
 def _by_count(group: Group) -> tuple[int, str]:
@@ -97,4 +105,11 @@ def _group(name: str, records: Sequence[Record]) -> Group:
         whole=share_estimate(sum(record.taken == "all" for record in known), len(known)),
         saved=ratio_estimate([record.taken_characters for record in known]),
         saved_characters=sum(record.taken_characters for record in known),
+        stands_30s=_share_of(record.stands_30s for record in known),
+        stands_5min=_share_of(record.stands_5min for record in known),
     )
+
+
+def _share_of(answers: Iterable[bool | None]) -> Estimate | None:
+    known = [answer for answer in answers if answer is not None]
+    return share_estimate(sum(known), len(known))

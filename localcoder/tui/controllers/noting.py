@@ -6,30 +6,40 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from textual.dom import DOMNode
+from textual.timer import Timer
+
 from localcoder.completion.complete import Completion, TextDelta
+from localcoder.completion.document import Document
 from localcoder.engine.api import ModelInfo
 from localcoder.evaluate.acceptance.log import LogWriter
-from localcoder.evaluate.acceptance.record import Suggestion, Taken, make_record
+from localcoder.evaluate.acceptance.record import Record, Suggestion, Taken, make_record
+from localcoder.evaluate.acceptance.standing import Place
+from localcoder.evaluate.acceptance.watch import Watch
 from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.widgets.editor import Editor
 
+_SOON_S = 0.01
+
 
 class Noting:
-    """One app's. `warn` is called once, with why the log cannot be written."""
+    """One app's. `warn` is called once, with why the log cannot be written; `owner` has the timers."""
 
-    def __init__(self, settings: LiveSettings, *, warn: Callable[[str], None]) -> None:
+    def __init__(self, owner: DOMNode, settings: LiveSettings, *, warn: Callable[[str], None]) -> None:
+        self._owner = owner
         self._settings = settings
         self._warn = warn
         self._writer: LogWriter | None = None
-        self._has_warned = False
         self._open: set[Shown] = set()
+        self._watch: Watch[Editor] = Watch(self._write, is_window=False)
+        self._timer: Timer | None = None
 
     def begin(self, editor: Editor, model: ModelInfo | None, asked_at: float) -> Shown | None:
         """A suggestion is about to be shown that was asked for at this time of `time.monotonic`. None: nobody notes."""
         if not self._settings.now.log_acceptance or model is None:
             return None
         suggestion = Suggestion("app", model.name, model.type_name, editor.known_language.name, "")
-        shown = Shown(self, suggestion, asked_at)
+        shown = Shown(self, editor, suggestion, asked_at)
         self._open.add(shown)
         return shown
 
@@ -38,31 +48,62 @@ class Noting:
         self._open.discard(shown)
         if not shown.suggestion.text.strip():
             return
-        if self._writer is None:
-            self._writer = LogWriter()
-        text, keep_text = shown.taken_text, self._settings.now.keep_text
-        self._writer.write(make_record(shown.suggestion, shown.at, taken, text, keep_text=keep_text))
-        if self._writer.trouble and not self._has_warned:
-            self._has_warned = True
-            self._warn(f"What is taken of suggestions cannot be noted: {self._writer.trouble}.")
+        keep_text = self._settings.now.keep_text
+        record = make_record(shown.suggestion, shown.at, taken, shown.taken_text, keep_text=keep_text)
+        if shown.place is None:
+            self._write(record)
+        else:
+            self._watch.begin(record, shown.place, shown.editor, time.monotonic())
+            self._look_later()
 
     def close(self) -> None:
-        """The app ends: what is shown now is not taken any more."""
+        """The app ends: what is shown now is not taken any more, and what was taken is not looked at again."""
         for shown in tuple(self._open):
             shown.ended()
+        if self._timer is not None:
+            self._timer.stop()
+        self._watch.close()
         if self._writer is not None:
             self._writer.close()
+
+    def _look_later(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        look_s = self._watch.next_look_s
+        if look_s is not None:
+            self._timer = self._owner.set_timer(max(_SOON_S, look_s - time.monotonic()), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._watch.look(_text_of, time.monotonic())
+        self._look_later()
+
+    def _write(self, record: Record) -> None:
+        if self._writer is None:
+            self._writer = LogWriter()
+        self._writer.write(record)
+        if complaint := self._writer.complaint():
+            self._warn(complaint)
+
+
+def _text_of(editor: Editor) -> Document | None:
+    """None of a buffer that was closed."""
+    return editor.snapshot() if editor.is_attached else None
 
 
 class Shown:
     """One suggestion while it is shown: the ghost's `Fate`."""
 
-    def __init__(self, noting: Noting, suggestion: Suggestion, asked_at: float) -> None:
+    def __init__(self, noting: Noting, editor: Editor, suggestion: Suggestion, asked_at: float) -> None:
         self._noting = noting
         self._asked_at = asked_at
+        self.editor = editor
         self.suggestion = suggestion
         self.at = time.time()
         self.taken_text = ""
+        self.place: Place | None = None
+        """Where what was taken stands; None while there is nothing."""
 
     def grew(self, delta: TextDelta) -> None:
         """There is more of it."""
@@ -91,7 +132,12 @@ class Shown:
         self.finished(completion)
 
     def taken(self, text: str, at: int) -> None:
+        document = self.editor.document
+        before, put = document.text, document.normalised(text)
+        # What was typed along between two parts that were taken belongs to them.
+        start = at if self.place is None else self.place.start
         self.taken_text += text
+        self.place = Place(before[:at] + put + before[at:], start, at + len(put))
 
     def ended(self) -> None:
         whole = len(self.taken_text) == len(self.suggestion.text)

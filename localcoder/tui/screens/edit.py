@@ -89,7 +89,7 @@ class EditScreen(Screen[None]):
         self._disk_bar = DiskBar(keys_of(COMMANDS_BY_ID["file.changed"], settings.now.keys))
         self._status_line = StatusLine()
         self.buffers = Buffers(configure=self._configure, shown=self._buffer_shown, warn=self._warn)
-        self._noting = Noting(settings, warn=self._warn)
+        self._noting = Noting(self, settings, warn=self._warn)
         self.completing = Completing(
             self,
             engines,
