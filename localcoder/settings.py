@@ -21,6 +21,8 @@ Source = Literal["default", "file", "environment"]
 _ENVIRONMENT_PREFIX = "LOCALCODER_"
 _LARGEST = 1_000_000_000
 """No setting means more than this, and llama.cpp's integers hold it."""
+_MOST = {"least_confidence": 1}
+"""Of settings that have a natural end."""
 _TYPO = 0.8
 """How alike a variable and a setting are from where on one was meant to be the other; 1 is the same."""
 
@@ -67,6 +69,8 @@ class Settings:
     """Note on this machine which suggestions are taken, for `eval --from-log`: figures, not their text."""
     keep_text: bool = False
     """With `log_acceptance`: note the text of suggestions, too."""
+    least_confidence: float = 0.0
+    """Suggest by itself only what has at least this confidence, up to 1, in its first line. 0: all."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Other keys for a command: its id = "key" or "key,key"."""
 
@@ -200,9 +204,11 @@ def _checked(name: str, value: Any, where: str) -> Any:
     kind: Any = dict if isinstance(default, Mapping) else type(default)
     fits = type(value) is kind or (kind is float and type(value) is int)
     # NaN is between nothing, and an endless number fits into no float.
-    if not fits or (isinstance(value, (int, float)) and not 0 <= value <= _LARGEST):
+    most = _MOST.get(name, _LARGEST)
+    if not fits or (isinstance(value, (int, float)) and not 0 <= value <= most):
+        example = f"from 0 to {most}" if name in _MOST else f"like `{default}`"
         raise LocalcoderError(
-            f"{where}: `{name}` cannot be `{str(value)[:40]}`.", f"It is {_KINDS[kind]}, like `{default}`.", exit_code=2
+            f"{where}: `{name}` cannot be `{str(value)[:40]}`.", f"It is {_KINDS[kind]}, {example}.", exit_code=2
         )
     if kind is float:
         value = float(value)

@@ -33,6 +33,7 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ('mode = "blok"', "`mode` cannot be `blok`", "Did you mean `block`?"),
         ("max_tokens = true", "`max_tokens` cannot be `True`", "whole number"),
         ("max_tokens = -1", "`max_tokens` cannot be `-1`", "whole number"),
+        ("least_confidence = 1.5", "`least_confidence` cannot be `1.5`", "from 0 to 1"),
         ("automatic = 1", "`automatic` cannot be `1`", "true or false"),
         ("temperature = nan", "`temperature` cannot be `nan`", "a number"),
         ("idle_minutes = inf", "`idle_minutes` cannot be `inf`", "a number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -42,6 +42,8 @@ class Options:
     """Whether it pauses for other requests instead of being ended by them; with one alternative only."""
     with_prompt: bool = False
     """Whether the completion says what the prompt was, as text."""
+    least_confidence: float = 0.0
+    """Nothing is shown unless the first line that is not blank has at least this confidence; 0 shows all."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ class Completion:
 
     `text` is what the edit puts there; `tokens` are what was generated, before it was decided what is shown.
 
-    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop). `others`
-    are the alternatives after the first, made together with it: `stats` counts the tokens of all. `prompt` has the
-    control tokens by their names; it is "" unless it was asked for.
+    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop); unsure
+    where there is no text, as its first line had less than the least confidence. `others` are the alternatives after
+    the first, made together with it: `stats` counts the tokens of all. `prompt` has the control tokens by their names;
+    it is "" unless it was asked for.
     """
 
     edit: Edit
@@ -111,14 +114,14 @@ async def complete(
         max_tokens=min(options.max_tokens, max(1, model.n_ctx_train - len(plan.ids))),
         alternatives=options.alternatives,
         sampling=_without_redactions(options.sampling, model),
-        logprobs=options.logprobs,
+        logprobs=options.logprobs or options.least_confidence > 0,
         time_budget_s=options.time_budget_s,
         gives_way=options.gives_way,
     )
     alternatives = [_Alternative(options.mode, document) for _ in range(options.alternatives)]
     first = alternatives[0]
     finished: Finished | None = None
-    shown = ""
+    gate = _Gate(options.least_confidence)
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, ReadProgress):
@@ -130,9 +133,10 @@ async def complete(
             fed = alternatives[event.alternative]
             was_over = fed.reason is not None
             more = fed.feed(event)
-            if fed is first and more:
-                shown += more
-                yield TextDelta(more, confidence(first.tokens, first_line(shown)))
+            if fed is first and (more := gate.pass_on(more, first.tokens)):
+                yield TextDelta(more, confidence(first.tokens, first_line(gate.text)))
+            if gate.is_shut:
+                first.reason = first.reason or "unsure"
             if fed.reason is not None and not was_over and all(each.reason for each in alternatives):
                 # The engine ends at once and says what it did; the rest of its tokens is not wanted.
                 await engine.cancel(request)
@@ -140,8 +144,10 @@ async def complete(
     if plan.background_ids is not None and (first.reason or finished.reason != "cancelled"):
         session.read_on(plan)
     ends = [each.finish(finished.reason) for each in alternatives]
-    if more := ends[0][1]:
-        yield TextDelta(more, confidence(first.tokens, first_line(ends[0][0].text)))
+    if more := gate.pass_on(ends[0][1], first.tokens, is_last=True):
+        yield TextDelta(more, confidence(first.tokens, first_line(gate.text)))
+    if gate.is_shut:
+        ends[0] = End("", "unsure"), ""
     place = Range(document.cursor, document.cursor)
     completion, *others = (
         Completion(Edit(place, end.text), end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
@@ -176,6 +182,31 @@ class _Alternative:
         reason = self.reason or reason
         end = self._ending.finish(ended=reason == "end")
         return replace(end, reason=end.reason or reason), self._ending.rest(end)
+
+
+class _Gate:
+    """Holds text back until its first line is sure enough. `is_shut` when it is not; `text` is all that came."""
+
+    def __init__(self, least_confidence: float) -> None:
+        self._least = least_confidence
+        self._is_open = least_confidence <= 0
+        self._held = ""
+        self.is_shut = False
+        self.text = ""
+
+    def pass_on(self, more: str, tokens: Sequence[Token], *, is_last: bool = False) -> str:
+        """What may be shown now."""
+        self.text += more
+        self._held += more
+        line = first_line(self.text)
+        if not self._is_open and not self.is_shut and line.strip() and (is_last or line != self.text):
+            sure = confidence(tokens, line)
+            self._is_open = sure is None or sure >= self._least
+            self.is_shut = not self._is_open
+        if not self._is_open:
+            return ""
+        held, self._held = self._held, ""
+        return held
 
 
 async def read_ahead(document: Document, engine: Engine, options: Options, session: PromptSession) -> None:

@@ -68,6 +68,21 @@ async def test_a_completion_streams_and_is_the_same_twice(engine: Engine) -> Non
     assert (again.stats.tokens_read, again.stats.tokens_reused) == (1, len(first.prompt_ids) - 1)
 
 
+async def test_what_is_not_sure_enough_is_not_shown_and_not_made(engine: Engine) -> None:
+    free = Options(mode="free", max_tokens=48)
+    whole, _ = await run(engine, options=replace(free, logprobs=True))
+    sure = whole.first_line_confidence
+    assert sure is not None and "\n" in whole.text.strip()
+    unsure, updates = await run(engine, options=replace(free, least_confidence=sure + 0.01))
+    assert (unsure.text, unsure.reason) == ("", "unsure")
+    assert not any(isinstance(update, TextDelta) for update in updates)
+    assert unsure.stats.tokens_generated < whole.stats.tokens_generated
+    shown, updates = await run(engine, options=replace(free, least_confidence=sure - 0.01))
+    deltas = [update for update in updates if isinstance(update, TextDelta)]
+    assert shown.text == whole.text and len(deltas) > 1 and "\n" in deltas[0].text, "the first line comes as a whole"
+    assert deltas[-1].first_line_confidence == pytest.approx(sure, abs=1e-3)
+
+
 async def test_typing_reads_only_what_was_typed(engine: Engine) -> None:
     typed = " parser.parse_args(argv)"
     await run(engine, options=Options(max_tokens=1))

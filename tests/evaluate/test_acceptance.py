@@ -170,6 +170,38 @@ def test_what_was_taken_is_counted_by_model_language_and_confidence() -> None:
     assert summarise(Logged(())) is None
 
 
+def test_a_threshold_is_advised_that_loses_little_for_sure() -> None:
+    rng = random.Random(3)
+
+    def worked(count: int, taken_from: float) -> Logged:
+        """Taken, mostly, from this confidence on."""
+        found = []
+        for _ in range(count):
+            sure = rng.random()
+            is_taken = sure > taken_from and rng.random() < 0.5
+            values = {"taken": "all", "taken_characters": 11} if is_taken else {"taken": "none", "taken_characters": 0}
+            found += records(1, first_line_confidence=sure, **values)
+        return Logged(tuple(found))
+
+    found = summarise(worked(800, 0.5))
+    assert found is not None and found.advice.best is not None
+    best = found.advice.best
+    assert 0.45 <= best.least_confidence <= 0.6 and best.lost.high <= 0.05 and 0.55 < best.spared.value < 0.85
+    lost = [each.lost.value for each in found.advice.thresholds]
+    assert lost == sorted(lost) and len(lost) == 19
+    assert f"least_confidence = {best.least_confidence:g}," in table(found, 1000)
+    few = summarise(worked(20, 0.5))
+    assert few is not None and few.advice.best is None and "a guess yet" in table(few, 1000)
+    never = summarise(worked(300, 0.0))
+    assert never is not None and never.advice.best is None and "No least_confidence is worth it" in table(never, 1000)
+
+
+def test_what_was_not_shown_is_counted_by_itself() -> None:
+    found = summarise(Logged((RECORD, *records(4, taken="hidden", taken_characters=0))))
+    assert found is not None and (found.everything.shown, found.hidden) == (1, 4) and "4 were not shown" in table(found)
+    assert summarise(Logged(tuple(records(4, taken="hidden")))) is None
+
+
 def test_the_interval_of_a_share_holds_it_as_often_as_it_says() -> None:
     rng = random.Random(1)
     for share, count in ((0.02, 100), (0.3, 20), (0.9, 200)):

@@ -15,7 +15,7 @@ from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
-from tests.tui.driving import edit_screen, ghost_text, until
+from tests.tui.driving import edit_screen, ghost_text, screen_text, until
 from tests.tui.fake_engine import FakeEngine
 
 ANSWER = "value = 1\nother = 2"
@@ -147,3 +147,24 @@ async def test_a_log_that_cannot_be_written_is_said_once_and_typing_goes_on() ->
         said = [notice.message for notice in pilot.app._notifications if "cannot be noted" in notice.message]
         assert said == ["What is taken of suggestions cannot be noted: Is a directory."]
         assert edit_screen(pilot.app).editor.text == "a = 0\n" + "q\n" * 3  # type: ignore[arg-type]
+
+
+async def test_what_comes_by_itself_is_shown_only_when_it_is_sure_enough() -> None:
+    engine = FakeEngine([ANSWER], logprob=-1.0)
+    chosen = Settings(log_acceptance=True, least_confidence=0.5)
+    async with typing(engine, chosen) as pilot:
+        app = pilot.app
+        assert isinstance(app, LocalcoderApp)
+        await pilot.press("b")
+        await until(pilot, lambda: engine.requests and not edit_screen(app).completing.is_running)
+        assert ghost_text(app) == "" and "unsure of what comes here" in screen_text(app)
+        await ask(pilot)
+        await pilot.press("escape")
+        app.live_settings.change("least_confidence", 0.3)
+        await pilot.press("b")
+        await until(pilot, lambda: ghost_text(app) == ANSWER)
+        await pilot.press("tab")
+    found = read_log().records
+    assert [record.taken for record in found] == ["hidden", "none", "all"]
+    assert found[0].characters == len("value = 1")
+    assert found[0].first_line_confidence == pytest.approx(2.718281828**-1, abs=1e-4)

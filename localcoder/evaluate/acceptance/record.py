@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 Face = Literal["app", "serve"]
-Taken = Literal["all", "part", "none", "unknown"]
-"""`unknown`: nothing came later that would have told."""
+Taken = Literal["all", "part", "none", "unknown", "hidden"]
+"""`unknown`: nothing came later that would have told. `hidden`: it was not shown, as it was not sure enough."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from localcoder.evaluate.acceptance.summary import Group, Summary
+from localcoder.evaluate.acceptance.summary import FEWEST_TAKEN, MOST_LOST, Advice, Group, Summary
 from localcoder.evaluate.statistics import Estimate
 
 _GAP = "  "
@@ -73,6 +73,27 @@ def _notes(summary: Summary) -> Iterator[str]:
     text = f"Noted from {since} to {until}."
     if unknown := summary.everything.unknown:
         text += f" What became of {unknown:,} more is not known."
+    if summary.hidden:
+        text += f" {summary.hidden:,} were not shown, as they were not sure enough."
     if summary.dropped:
         text += f" {summary.dropped:,} older ones made room for newer ones."
     yield f"{text} [ ] is the 95 % interval, as if no suggestion had to do with the one before."
+    yield _advice(summary.advice)
+
+
+def _advice(advice: Advice) -> str:
+    if not advice.thresholds:
+        return (
+            f"Which least_confidence to set is a guess yet: {advice.taken} suggestions of {advice.model} were taken, "
+            f"and {FEWEST_TAKEN} should be."
+        )
+    if advice.best is None:
+        return (
+            f"No least_confidence is worth it: each of them loses more than {MOST_LOST:.0%} of what is taken of "
+            f"{advice.model}, or may do so."
+        )
+    spared, lost = (_share(each) for each in (advice.best.spared, advice.best.lost))
+    return (
+        f"With least_confidence = {advice.best.least_confidence:g}, {spared} of the suggestions of {advice.model} that "
+        f"nobody takes would not be shown, and {lost} of the characters that are taken would be lost."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,12 @@ from localcoder.evaluate.statistics import Estimate, ratio_estimate, share_estim
 
 _STEPS = 10
 """Buckets of confidence, from 0 to 1."""
+_THRESHOLDS = 20
+"""Steps between 0 and 1 of a least confidence."""
+FEWEST_TAKEN = 30
+"""Chosen: with fewer suggestions that were taken, a threshold would be a guess."""
+MOST_LOST = 0.05
+"""Of the characters that are taken, what a threshold may lose at most, with 95 %. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,35 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """When only suggestions with this confidence in their first line are shown: the share of those that nobody took
+    that is `spared`, and the share of the characters that were taken that is `lost`.
+    """
+
+    least_confidence: float
+    spared: Estimate
+    lost: Estimate
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Thresholds for the model that suggested most, and which of them to set: `best` is None where none is worth it.
+
+    `taken` is how many suggestions that rests on; with fewer than `FEWEST_TAKEN` there are no thresholds.
+    """
+
+    model: str
+    taken: int
+    thresholds: tuple[Threshold, ...]
+    best: Threshold | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """`parts` are groups by what they are grouped by. `since` and `until` are seconds since 1970.
 
-    `dropped` older records had to make room.
+    `dropped` older records had to make room. `hidden` suggestions were not shown, as they were not sure enough: what
+    would have become of them nobody knows.
     """
 
     everything: Group
@@ -45,11 +77,13 @@ class Summary:
     since: float
     until: float
     dropped: int
+    hidden: int
+    advice: Advice
 
 
 def summarise(logged: Logged) -> Summary | None:
     """None where nothing was noted yet."""
-    records = logged.records
+    records = [record for record in logged.records if record.taken != "hidden"]
     if not records:
         return None
     return Summary(
@@ -62,6 +96,8 @@ def summarise(logged: Logged) -> Summary | None:
         min(record.at for record in records),
         max(record.at for record in records),
         logged.dropped,
+        len(logged.records) - len(records),
+        _advice(records),
     )
 
 
@@ -93,6 +129,32 @@ def _bucket(record: Record) -> str:
         return "unknown"
     step = min(int(sure * _STEPS), _STEPS - 1)
     return f"{step / _STEPS:.1f} to {(step + 1) / _STEPS:.1f}"
+
+
+def _advice(records: Sequence[Record]) -> Advice:
+    """The highest threshold that surely loses little."""
+    model = Counter(map(_model_name, records)).most_common(1)[0][0]
+    own = [
+        record
+        for record in records
+        if _model_name(record) == model and record.taken != "unknown" and record.first_line_confidence is not None
+    ]
+    taken = sum(record.taken_characters > 0 for record in own)
+    if taken < FEWEST_TAKEN:
+        return Advice(model, taken, (), None)
+    found = [threshold for step in range(1, _THRESHOLDS) if (threshold := _threshold(own, step / _THRESHOLDS))]
+    best = [each for each in found if each.lost.high <= MOST_LOST and each.spared.value > 0]
+    return Advice(model, taken, tuple(found), best[-1] if best else None)
+
+
+def _threshold(records: Sequence[Record], least: float) -> Threshold | None:
+    below = [record.first_line_confidence is not None and record.first_line_confidence < least for record in records]
+    characters = [record.taken_characters for record in records]
+    spared = share_estimate(
+        sum(is_below and not count for is_below, count in zip(below, characters, strict=True)), characters.count(0)
+    )
+    lost = ratio_estimate([count * is_below for count, is_below in zip(characters, below, strict=True)], characters)
+    return Threshold(least, spared, lost) if spared and lost else None
 
 
 def _group(name: str, records: Sequence[Record]) -> Group:

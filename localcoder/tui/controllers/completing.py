@@ -72,6 +72,8 @@ class Completing:
         self._place: tuple[Editor, Document] | None = None
         self._sessions: WeakKeyDictionary[Editor, PromptSession] = WeakKeyDictionary()
         self.is_automatic = True
+        self.least_confidence = 0.0
+        """What comes by itself is shown from this confidence on; what was asked for is shown in any case."""
         self.is_shaded = False
         """Whether suggestions show what the model is unsure of."""
         self.options = options
@@ -82,12 +84,16 @@ class Completing:
 
     def ask(self, editor: Editor) -> None:
         """Complete at the cursor, now. Ends what runs."""
+        self._ask(editor, 0.0)
+
+    def _ask(self, editor: Editor, least_confidence: float) -> None:
         self.stop()
         # Not `clear_ghost`: word of a ghost that is gone ends what runs, and would end this.
         editor.put_ghost(None)
         self._found = []
         self._place = (editor, editor.snapshot())
-        self._start(self._complete(editor, self._place[1], self.options.sampling))
+        options = replace(self.options, least_confidence=least_confidence)
+        self._start(self._complete(editor, self._place[1], options))
 
     def alternative(self, editor: Editor, step: int) -> None:
         """Show the next (1) or the previous (-1) suggestion for this place; after the last one, ask for another."""
@@ -140,7 +146,7 @@ class Completing:
     def _pause_ended(self, editor: Editor) -> None:
         self._timer = None
         if editor.has_focus and editor.selection.is_empty and not editor.is_blank:
-            self.ask(editor)
+            self._ask(editor, self.least_confidence)
 
     def _is_at_cursor(self, editor: Editor) -> bool:
         if self._place is None:
@@ -184,15 +190,13 @@ class Completing:
         except LocalcoderError as error:
             self._failed(error)
 
-    async def _complete(self, editor: Editor, document: Document, sampling: Sampling) -> Completion | None:
+    async def _complete(self, editor: Editor, document: Document, options: Options) -> Completion | None:
         asked_at = time.monotonic()
         self._tell(Status("reading" if self._engines.info else "loading"))
         engine = await self._engines.engine()
         self._model_loaded()
         self._tell(Status("reading"))
-        updates = complete(
-            document, engine, replace(self.options, sampling=sampling, logprobs=True), self._session(editor)
-        )
+        updates = complete(document, engine, replace(options, logprobs=True), self._session(editor))
         done, shown, is_shown = None, None, False
         try:
             async with aclosing(updates):
@@ -216,6 +220,8 @@ class Completing:
                             done = update
                             if shown is not None:
                                 shown.finished(done)
+                            elif done.reason == "unsure":
+                                self._noting.hidden(editor, self._engines.info, done)
         finally:
             editor.finish_ghost()
         if done is not None:
@@ -233,7 +239,7 @@ class Completing:
                 top_p=_ALTERNATIVE_TOP_P,
                 seed=len(self._found) + attempt * 1000,
             )
-            made = await self._complete(editor, document, sampling)
+            made = await self._complete(editor, document, replace(self.options, sampling=sampling))
             if made is None or made.text.strip() == "" or made.text not in known:
                 return
             self._found.pop()
@@ -251,7 +257,8 @@ class Completing:
             self._show_done()
         else:
             editor.put_ghost(None)
-            self._tell(Status("done", stats=completion.stats, reason="nothing to add here"))
+            reason = "unsure of what comes here" if completion.reason == "unsure" else "nothing to add here"
+            self._tell(Status("done", stats=completion.stats, reason=reason))
 
     def _show(self, editor: Editor, index: int) -> None:
         self._shown = index

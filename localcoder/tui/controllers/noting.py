@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 from textual.timer import Timer
 
 from localcoder.completion.complete import Completion, TextDelta
+from localcoder.completion.confidence import confidence, first_line
 from localcoder.completion.document import Document
 from localcoder.engine.api import ModelInfo
 from localcoder.evaluate.acceptance.log import LogWriter
@@ -42,6 +43,21 @@ class Noting:
         shown = Shown(self, editor, suggestion, asked_at)
         self._open.add(shown)
         return shown
+
+    def hidden(self, editor: Editor, model: ModelInfo | None, completion: Completion) -> None:
+        """A suggestion was not shown, as its first line was not sure enough: no more of it was made."""
+        if not self._settings.now.log_acceptance or model is None:
+            return
+        text = first_line("".join(token.text for token in completion.tokens))
+        suggestion = Suggestion(
+            "app",
+            model.name,
+            model.type_name,
+            editor.known_language.name,
+            text.replace("\r\n", "\n"),
+            first_line_confidence=confidence(completion.tokens, text),
+        )
+        self._write(make_record(suggestion, time.time(), "hidden", keep_text=self._settings.now.keep_text))
 
     def ended(self, shown: Shown, taken: Taken) -> None:
         """It is shown no more."""

@@ -101,6 +101,7 @@ class EditScreen(Screen[None]):
             completed=self._completed,
         )
         self.completing.is_automatic = settings.now.automatic
+        self.completing.least_confidence = settings.now.least_confidence
         self._searching = Searching(self._find_bar)
         self._autosave = Autosave(self, self.buffers, model=lambda: engines.model)
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
@@ -401,7 +402,8 @@ class EditScreen(Screen[None]):
             self._configure(buffer)
         now = self._settings.now
         self.completing.options = make_options(now, first_token_s=now.first_token_s, logprobs=True)
-        self.completing.is_automatic = self._settings.now.automatic
+        self.completing.is_automatic = now.automatic
+        self.completing.least_confidence = now.least_confidence
         self._show_place()
 
     def _warn(self, what: str) -> None:
