@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -50,6 +50,8 @@ class ModelInfo:
     """Tokens that stand where personal data was in the training text; nobody wants them in a completion."""
     is_demo: bool = False
     """True for the bundled model: good for trying the program, useless for work."""
+    host: str = ""
+    """The machine that prompts are sent to; "" for this one."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Lora:
             raise LocalcoderError(f"{scale!r} is not a scale.", "Give FILE:0.5, for example.", exit_code=2) from None
 
 
+ALTERNATIVE_TEMPERATURE = 0.8
+"""For alternatives to a greedy completion, which would all be the same."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a token is chosen. Temperature 0 is greedy, after the logit bias and the repeat penalty."""
@@ -86,6 +92,12 @@ class Sampling:
     repeat_last_n: int = 64
     seed: int = 0
     logit_bias: tuple[tuple[int, float], ...] = ()
+
+    def of_alternative(self, number: int) -> Sampling:
+        """That of the first, which is 0, is this one; the others have seeds of their own and are never greedy."""
+        if not number:
+            return self
+        return replace(self, seed=self.seed + number, temperature=self.temperature or ALTERNATIVE_TEMPERATURE)
 
 
 @dataclass(frozen=True)

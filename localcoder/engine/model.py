@@ -35,6 +35,7 @@ class Model:
         lib.llama_backend_init()
         params = lib.llama_model_default_params()
         params.n_gpu_layers = load.n_gpu_layers
+        params.vocab_only = load.vocabulary_only
         forget_errors()
         self.handle: int = lib.llama_model_load_from_file(str(self.path).encode(), params)
         if not self.handle:
@@ -42,7 +43,8 @@ class Model:
                 f"{self.path} cannot be loaded: {first_error()}.",
                 "The file may be cut short or damaged: get or convert it again.",
             )
-        release_pages(self.path)
+        if not load.vocabulary_only:
+            release_pages(self.path)
         self._vocab = lib.llama_model_get_vocab(self.handle)
         self.n_vocab: int = lib.llama_vocab_n_tokens(self._vocab)
         self._pieces = [self._read_piece(i) for i in range(self.n_vocab)]

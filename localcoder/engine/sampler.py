@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
 from localcoder.engine.api import Sampling
 
-ALTERNATIVE_TEMPERATURE = 0.8
-"""For alternatives to a greedy completion, which would all be the same."""
 _NO_PENALTIES = (0.0, 0.0)
 """Frequency and presence."""
 
@@ -19,16 +16,13 @@ _NO_PENALTIES = (0.0, 0.0)
 class Sampler:
     """A chain of llama.cpp's samplers for a context, given by its handle.
 
-    `history` is what the repeat penalty looks back on. Alternatives after the first, which is 0, have seeds of their
-    own and are never greedy.
+    `history` is what the repeat penalty looks back on.
     """
 
     def __init__(
         self, context: int, n_vocab: int, sampling: Sampling, history: Sequence[int], alternative: int = 0
     ) -> None:
-        if alternative:
-            temperature = sampling.temperature or ALTERNATIVE_TEMPERATURE
-            sampling = replace(sampling, seed=sampling.seed + alternative, temperature=temperature)
+        sampling = sampling.of_alternative(alternative)
         self._context = context
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         for link in _links(sampling, n_vocab):

@@ -18,6 +18,16 @@ _NAMES = {
 }
 REDACTIONS = frozenset({"<NAME>", "<EMAIL>", "<KEY>", "<PASSWORD>"})
 """Control tokens that stand in the training text where personal data was: they do not end a middle."""
+CONTROL_NAMES = (
+    "<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>", "<repo_name>", "<file_sep>",
+    "<issue_start>", "<issue_comment>", "<issue_closed>", "<jupyter_start>", "<jupyter_text>", "<jupyter_code>",
+    "<jupyter_output>", "<jupyter_script>", "<empty_output>", "<code_to_intermediate>", "<intermediate_to_code>",
+    "<pr>", "<pr_status>", "<pr_is_merged>", "<pr_base>", "<pr_file>", "<pr_base_code>", "<pr_diff>", "<pr_diff_hunk>",
+    "<pr_comment>", "<pr_event_id>", "<pr_review>", "<pr_review_state>", "<pr_review_comment>",
+    "<pr_in_reply_to_review_id>", "<pr_in_reply_to_comment_id>", "<pr_diff_hunk_comment_line>", "<NAME>", "<EMAIL>",
+    "<KEY>", "<PASSWORD>",
+)  # fmt: skip
+"""The control tokens of the published vocabulary, in the order of their ids (Lozhkov et al. 2024, table 5)."""
 
 
 class TextStream:

@@ -52,6 +52,7 @@ from localcoder.power import PowerWatch
 if TYPE_CHECKING:
     from localcoder.engine.context import Context
     from localcoder.engine.generate import Generator
+    from localcoder.engine.model import Model
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Worker:
         self._turns = Turns(self._abort, self._clear_abort)
         self._write_lock = threading.Lock()
         self._loaded: _Loaded | None = None
+        self._model: Model | None = None
 
     def run(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
@@ -99,10 +101,15 @@ class Worker:
         try:
             from localcoder.engine.context import Context
             from localcoder.engine.generate import Generator
+            from localcoder.engine.model import Model
             from localcoder.engine.prefill import Prefill
         except (ImportError, OSError, RuntimeError) as error:
             raise LocalcoderError(f"llama-cpp-python cannot be loaded: {error}.", f"Rebuild it: {REBUILD}") from None
+        if load.vocabulary_only:
+            self._model = Model(load)
+            return self._model.info(n_ctx=0)
         context = Context(load)
+        self._model = context.model
         power = PowerWatch(is_on=load.power_saving)
         prefill = Prefill(context, _snapshots(context, load), power, parked_limit_bytes=load.parked_limit_bytes)
         self._loaded = _Loaded(context, Generator(prefill))
@@ -204,15 +211,20 @@ class Worker:
             raise LocalcoderError("No model is loaded.", "Load one first.")
         return self._loaded
 
+    def _vocabulary(self) -> Model:
+        if self._model is None:
+            raise LocalcoderError("No model is loaded.", "Load one first.")
+        return self._model
+
     def _answer(self, question: Question) -> Answer | None:
         """To what can be answered at once, whatever is being computed; else None."""
         if isinstance(question, Ping):
             return Done()
         if isinstance(question, Tokenize):
-            model = self._ready().context.model
+            model = self._vocabulary()
             return Ids(tuple(tuple(model.tokenize(text)) for text in question.texts))
         if isinstance(question, GetPieces):
-            model = self._ready().context.model
+            model = self._vocabulary()
             return Pieces(tuple(model.piece(i) for i in question.ids))
         if isinstance(question, Estimate):
             prefill, ids = self._ready().generator.prefill, question.ids
