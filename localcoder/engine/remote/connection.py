@@ -42,7 +42,7 @@ _CONTENT = {"Accept": "application/json, text/event-stream", "User-Agent": "loca
 class Access:
     """How a server is reached. `proxy` "": directly. `authority` is a file of certificates to trust besides the usual.
 
-    `silence_s` is how long it may say nothing while it answers.
+    `silence_s` is how long it may say nothing while it answers; 0: for ever.
     """
 
     address: Address
@@ -81,18 +81,20 @@ class Connection:
             begun = False
             try:
                 response = await self._open("POST", path, body)
-                try:
-                    async with aclosing(_lines(response)) as lines:
-                        async for line in lines:
-                            if (event := self._event(line)) is not None:
-                                begun = True
-                                yield event
-                finally:
-                    await response.aclose()
+            except httpx.TransportError as error:
+                raise self._failure(error) from None
+            try:
+                async with aclosing(_lines(response)) as lines:
+                    async for line in lines:
+                        if (event := self._event(line)) is not None:
+                            begun = True
+                            yield event
                 return
             except httpx.TransportError as error:
                 if begun or attempt + 1 == _TRIES or not _may_pass(error):
                     raise self._failure(error, begun=begun) from None
+            finally:
+                await response.aclose()
             await asyncio.sleep(_pause(attempt))
 
     async def close(self) -> None:
@@ -148,7 +150,9 @@ class Connection:
                 self._allowed.enter_context(allow(httpx.URL(access.proxy).host if access.proxy else self.host))
                 self._client = httpx.AsyncClient(
                     headers=_CONTENT | ({"Authorization": f"Bearer {access.token}"} if access.token else {}),
-                    timeout=httpx.Timeout(connect=CONNECT_S, write=SEND_S, read=access.silence_s, pool=CONNECT_S),
+                    timeout=httpx.Timeout(
+                        connect=CONNECT_S, write=SEND_S, read=access.silence_s or None, pool=CONNECT_S
+                    ),
                     limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_S),
                     proxy=access.proxy or None,
                     verify=_trust(access) if "https:" in (access.address.base[:6], access.proxy[:6]) else False,

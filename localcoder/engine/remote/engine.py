@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
@@ -235,8 +234,3 @@ class RemoteEngine:
 
     def _measured(self, tokens_per_s: float) -> None:
         self._tokens_per_s = tokens_per_s
-
-
-def cache_salt(token: str) -> str:
-    """What keeps a person's prompts in a server's cache from showing in others' waiting times; "" without a token."""
-    return hashlib.sha256(b"localcoder " + token.encode()).hexdigest()[:32] if token else ""

@@ -38,3 +38,19 @@ def apart(text: str, names: Sequence[str]) -> list[str]:
         parts.append(text[begun:at])
         begun = at
     return [*parts, text[begun:]]
+
+
+def bytes_of(token: str) -> bytes:
+    """The bytes of a token as tokenizers write it: GPT-2's letters, each of which stands for a byte.
+
+    What is not written in them is as it is. See `bytes_to_unicode` in OpenAI's gpt-2, encoder.py.
+    """
+    try:
+        return bytes(_BYTES[letter] for letter in token)
+    except KeyError:
+        return token.encode()
+
+
+_PRINTABLE = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+_OTHERS = [byte for byte in range(256) if byte not in _PRINTABLE]
+_BYTES = {chr(byte): byte for byte in _PRINTABLE} | {chr(256 + index): byte for index, byte in enumerate(_OTHERS)}
