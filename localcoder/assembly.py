@@ -7,8 +7,10 @@ file, else it is the setting's default; `localcoder.settings` has the last three
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localcoder.completion.complete import Options
 from localcoder.completion.ending import Mode
@@ -16,10 +18,16 @@ from localcoder.completion.layout import LayoutName
 from localcoder.engine.api import Engine, LocalOnly, Lora, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.models.memory_fit import does_not_fit, fit_file
-from localcoder.models.references import Reference, RemoteModel
-from localcoder.models.store import refer
+from localcoder.models.references import LocalModel, Reference, RemoteModel, is_address
+from localcoder.models.store import installed, refer
 from localcoder.paths import snapshots_dir
-from localcoder.settings import Settings
+from localcoder.settings import Settings, save
+
+if TYPE_CHECKING:
+    from localcoder.engine.remote.address import Address
+
+Ask = Callable[[str], bool]
+"""Asks whether code may be sent to a host."""
 
 
 def make_options(
@@ -44,6 +52,7 @@ def make_options(
         sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
         first_token_s=first_token_s,
         logprobs=logprobs,
+        never_sent=tuple(settings.never_sent.split()),
     )
 
 
@@ -55,17 +64,112 @@ def make_engine(
     loras: Sequence[Lora] = (),
     snapshots: bool = True,
     force: bool = False,
+    ask: Ask | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> Engine:
     """An engine for a model's name, path or reference; None is the one that the settings name, else the bundled one.
 
-    Raises LocalcoderError for an unknown model, and unless `force` for one that this machine has no memory for.
+    A server that code was never sent to is asked about with `ask`; `say` is told in one line when it is away and back.
+    Raises LocalcoderError for an unknown model, for a server that nobody allowed, and unless `force` for a model that
+    this machine has no memory for.
     """
+    reference = _refer(model, settings)
+    if isinstance(reference, RemoteModel):
+        allow_server(reference, settings, ask)
+
+        def stand_in() -> Engine:
+            return _local_engine(
+                LocalModel(_file(settings.stand_in)),
+                settings,
+                threads=threads,
+                loras=(),
+                snapshots=snapshots,
+                force=force,
+            )
+
+        return _remote_engine(reference, settings, stand_in, say)
+    return _local_engine(reference, settings, threads=threads, loras=loras, snapshots=snapshots, force=force)
+
+
+def allow_server(model: str | Reference | None, settings: Settings, ask: Ask | None) -> Settings:
+    """Ask once, and keep the answer, whether code may be sent to the server that this model is on, if it is on one.
+
+    Returns the settings as they are then. Raises LocalcoderError (exit code 2) where it may not.
+    """
+    named = model or settings.model
+    if isinstance(named, str) and is_address(named):
+        named = RemoteModel(named)
+    if not isinstance(named, RemoteModel):
+        return settings
+    from localcoder.engine.remote.address import Address
+
+    address, allowed = Address.parse(named.url), settings.allowed_hosts.split()
+    if address.is_this_machine or address.host in allowed:
+        return settings
+    hosts = " ".join([*allowed, address.host])
+    if ask is None or not ask(address.host):
+        todo = f"Allow it: localcoder settings set allowed_hosts '{hosts}'"
+        raise LocalcoderError(f"Code was never sent to {address.host}.", todo, exit_code=2)
+    save({"allowed_hosts": hosts})
+    return replace(settings, allowed_hosts=hosts)
+
+
+def _refer(model: str | Reference | None, settings: Settings) -> Reference:
+    named = model or settings.model or None
+    return refer(named) if named is None or isinstance(named, str) else named
+
+
+def _file(name: str) -> Path:
+    """Of a model that has to be on this machine."""
+    reference = refer(name)
+    if isinstance(reference, RemoteModel):
+        raise LocalcoderError(f"{name} cannot stand in: it is a server too.", "Check `stand_in`.", exit_code=2)
+    return reference.path
+
+
+def _remote_engine(
+    reference: RemoteModel, settings: Settings, make_stand_in: Callable[[], Engine], say: Callable[[str], object]
+) -> Engine:
+    from localcoder.engine.remote.address import Address
+    from localcoder.engine.remote.connection import Access
+    from localcoder.engine.remote.engine import RemoteEngine
+    from localcoder.engine.remote.stand_in import StandIn
+    from localcoder.engine.remote.token import read_token
+
+    address = Address.parse(reference.url)
+    access = Access(
+        address,
+        token=read_token(settings.token_from, address.host),
+        proxy="" if address.is_this_machine else settings.server_proxy or _proxy_of_the_environment(address),
+        authority=Path(settings.server_ca).expanduser() if settings.server_ca else None,
+        silence_s=settings.server_silence_s,
+    )
+    if settings.stand_in:
+        return StandIn(RemoteEngine(access, [_file(settings.stand_in)], required=True), make_stand_in, say)
+    # The bundled model's vocabulary is its own: any other is likelier.
+    files = [model.path for model in sorted(installed(), key=lambda model: model.is_bundled)]
+    return RemoteEngine(access, files)
+
+
+def _proxy_of_the_environment(address: Address) -> str:
+    """HTTP_PROXY and the like, or the system's setting; "" for hosts that NO_PROXY excepts."""
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    return "" if proxy_bypass(address.host) else proxies.get(address.base.partition(":")[0], proxies.get("all", ""))
+
+
+def _local_engine(
+    reference: LocalModel,
+    settings: Settings,
+    *,
+    threads: int | None,
+    loras: Sequence[Lora],
+    snapshots: bool,
+    force: bool,
+) -> Engine:
     from localcoder.engine.local import LocalEngine
 
-    named = model or settings.model or None
-    reference = refer(named) if named is None or isinstance(named, str) else named
-    if isinstance(reference, RemoteModel):
-        raise LocalcoderError(f"{reference.url}: models on a server cannot be used yet.", "Name a file.", exit_code=2)
     found = fit_file(reference)
     if found.verdict == "does not fit" and not force:
         raise does_not_fit(reference.path.name, found)

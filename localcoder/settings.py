@@ -32,7 +32,7 @@ class Settings:
     """Every setting, its default, and what it does."""
 
     model: str = ""
-    """The model to start with: a name, or the path of a GGUF file. Empty: the bundled one."""
+    """The model to start with: a name, the path of a GGUF file, or a server's address. Empty: the bundled one."""
     automatic: bool = True
     """Suggest by itself after a pause in typing."""
     mode: Literal["line", "block", "free"] = "block"
@@ -53,6 +53,20 @@ class Settings:
     """Minutes without a request after which the model is unloaded until the next one. 0: never."""
     power_saving: bool = True
     """On battery, or when the processor is too hot: fewer threads, and longer pauses before a suggestion."""
+    stand_in: str = ""
+    """The local model that answers while a server is away: a name, or the path of a GGUF file. Empty: none does."""
+    allowed_hosts: str = ""
+    """Servers that code may be sent to, by their hosts' names, with spaces between. A new one is asked about once."""
+    never_sent: str = ".env* *.pem *.key id_rsa* id_ed25519* secrets/*"
+    """Files that never go to a server, not even in parts: names or paths with * and ?, with spaces between."""
+    token_from: str = ""
+    """Where a server's token is: keyring, $NAME for a variable, or the path of a file. Empty: it asks for none."""
+    server_ca: str = ""
+    """A file with the certificate of the authority that a server's certificate is from, if few others know it."""
+    server_proxy: str = ""
+    """The proxy on the way to a server, like http://proxy:3128. Empty: what HTTPS_PROXY and the like say."""
+    server_silence_s: float = 60.0
+    """Seconds without a word from a server after which it counts as away. 0: it never does."""
     theme: str = "textual-dark"
     """Colours of the app."""
     soft_wrap: bool = True

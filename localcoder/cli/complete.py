@@ -15,6 +15,7 @@ import click
 
 from localcoder import settings
 from localcoder.assembly import make_engine, make_options
+from localcoder.cli import consent
 from localcoder.cli.numbers import FiniteRange
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
 from localcoder.completion.document import Document, document_from_bytes, read_document
@@ -29,8 +30,8 @@ from localcoder.errors import LocalcoderError
 @click.option("--line", type=click.IntRange(min=1), help="Line of the cursor, from 1.")
 @click.option("--col", type=click.IntRange(min=1), help="Column that the cursor stands before, from 1.")
 @click.option("--marker", help="Text in the file that stands for the cursor, for example '<CURSOR>'.")
-@click.option("-m", "--model", help="A model's name, or a GGUF file's path; ./NAME is always a path. "
-              "Default: the settings', else the bundled one.")  # fmt: skip
+@click.option("-m", "--model", help="A model's name, a GGUF file's path (./NAME always is one), or a server's "
+              "address. Default: the settings', else the bundled one.")  # fmt: skip
 @click.option("--layout", type=click.Choice(LAYOUTS), default=Options.layout, show_default=True)
 @click.option("--mode", type=click.Choice(MODES), help="When to stop. Default: the settings'.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the settings'.")
@@ -66,7 +67,9 @@ def command(
     chosen = settings.load()
     options = make_options(chosen, layout=layout, mode=mode, max_tokens=max_tokens, temperature=temperature, seed=seed)
     loras = [Lora.parse(each) for each in lora]
-    engine = make_engine(model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force)
+    engine = make_engine(
+        model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force, ask=consent.ask, say=consent.say
+    )
     completion = asyncio.run(_run(document, engine, options, stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))

@@ -48,7 +48,7 @@ class _Commands(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="localcoder")
-@click.option("-m", "--model", metavar="MODEL", help="A model's name, or a GGUF file's path; ./NAME is always a path.")
+@click.option("-m", "--model", metavar="MODEL", help="A model's name, a GGUF file's path, or a server's address.")
 @click.pass_context
 def cli(ctx: click.Context, model: str | None) -> None:
     """Code completions from StarCoder2, on your own machine.

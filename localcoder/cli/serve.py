@@ -13,6 +13,7 @@ from functools import partial
 
 import click
 
+from localcoder.cli import consent
 from localcoder.cli.numbers import FiniteRange
 from localcoder.errors import LocalcoderError
 
@@ -21,8 +22,8 @@ _ANSWERS_END_S = 2
 
 
 @click.command()
-@click.option("-m", "--model", help="A model's name, or a GGUF file's path; ./NAME is always a path. "
-              "Default: the settings', else the bundled one.")  # fmt: skip
+@click.option("-m", "--model", help="A model's name, a GGUF file's path (./NAME always is one), or a server's "
+              "address. Default: the settings', else the bundled one.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8012, show_default=True, help="0: any free one.")
 @click.option("--token", envvar="LOCALCODER_TOKEN", help="Ask for it; required beyond loopback. Or LOCALCODER_TOKEN.")
@@ -58,7 +59,7 @@ def command(
     chosen = settings.load()
     if idle_minutes is not None:
         chosen = replace(chosen, idle_minutes=idle_minutes)
-    engine = make_engine(model, chosen, threads=threads, force=force)
+    engine = make_engine(model, chosen, threads=threads, force=force, ask=consent.ask, say=consent.say)
     listener = _listen(host, port)
 
     async def run() -> None:

@@ -12,6 +12,7 @@ from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.prompt_session import Limits, PromptSession
+from localcoder.completion.sendable import sendable
 from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, ReadProgress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
@@ -44,6 +45,8 @@ class Options:
     """Whether the completion says what the prompt was, as text."""
     least_confidence: float = 0.0
     """Nothing is shown unless the first line that is not blank has at least this confidence; 0 shows all."""
+    never_sent: tuple[str, ...] = ()
+    """Files that no other machine may see, as `sendable` reads them."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Completion:
     tokens: tuple[Token, ...]
     others: tuple[Completion, ...] = ()
     prompt: str = ""
+    host: str = ""
+    """The machine that the prompt was sent to; "" for this one."""
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -107,6 +112,7 @@ async def complete(
     """
     options, session = options or Options(), session or PromptSession()
     model = await engine.info()
+    document = sendable(document, model.host, options.never_sent)
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     request = Request(
         ids=plan.ids,
@@ -154,7 +160,7 @@ async def complete(
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
-    yield replace(completion, others=tuple(others), prompt=prompt.decode("utf-8", "replace"))
+    yield replace(completion, others=tuple(others), prompt=prompt.decode("utf-8", "replace"), host=model.host)
 
 
 class _Alternative:
@@ -212,6 +218,7 @@ class _Gate:
 async def read_ahead(document: Document, engine: Engine, options: Options, session: PromptSession) -> None:
     """Begin to read the prompt of a completion that nobody has asked for yet."""
     model = await engine.info()
+    document = sendable(document, model.host, options.never_sent)
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     session.read_on(plan)
 

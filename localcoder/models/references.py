@@ -32,6 +32,11 @@ class RemoteModel:
 Reference = LocalModel | RemoteModel
 
 
+def is_address(name: str) -> bool:
+    """Whether a model's name is that of a server."""
+    return name.startswith(("http://", "https://"))
+
+
 @dataclass(frozen=True)
 class Source:
     """A file to pull. `file` empty: the repository has to be looked into first. `revision` empty: the newest."""

@@ -16,7 +16,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.files import partial_of, replacing
 from localcoder.models import provenance
 from localcoder.models.catalog import DEMO
-from localcoder.models.references import LocalModel, Reference, RemoteModel, parse
+from localcoder.models.references import LocalModel, Reference, RemoteModel, is_address, parse
 
 if TYPE_CHECKING:
     from converters.progress import Progress
@@ -26,7 +26,7 @@ _COPY_BYTES = 8 << 20
 
 def refer(model: str | None) -> Reference:
     """What `--model` means: the URL of a server, or a file as `resolve` finds it. Raises LocalcoderError."""
-    if model is not None and model.startswith(("http://", "https://")):
+    if model is not None and is_address(model):
         return RemoteModel(model)
     return LocalModel(resolve(model))
 
@@ -40,6 +40,8 @@ def resolve(model: str | None) -> Path:
     """
     if model is None or model == DEMO:
         return paths.bundled_model()
+    if is_address(model):
+        raise LocalcoderError(f"{model} is a server.", "Name a model's file: this is not done on servers.", exit_code=2)
     has_separator = any(separator in model for separator in (os.sep, os.altsep) if separator)
     file = Path(model).expanduser()
     if (has_separator or model.endswith(".gguf")) and _is_file(file):

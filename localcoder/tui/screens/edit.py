@@ -411,7 +411,7 @@ class EditScreen(Screen[None]):
 
     def _completed(self, completion: Completion) -> None:
         info = self._engines.info
-        if info is not None and completion.stats.tokens_generated >= _ENOUGH_TOKENS:
+        if info is not None and not info.host and completion.stats.tokens_generated >= _ENOUGH_TOKENS:
             measured_speed.remember(Path(info.path), completion.stats.tokens_per_s)
 
     def _show_model(self) -> None:

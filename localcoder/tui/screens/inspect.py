@@ -53,7 +53,8 @@ class InspectScreen(ModalScreen[None]):
                 yield Static("Completion, by how sure the model was", classes="heading")
                 yield Static(tokens_text(self._completion.tokens), id="tokens")
                 yield Static(_table(self._completion), id="table")
-                yield Static("Prompt, token by token; dim: already in the KV cache", classes="heading")
+                where = "as it was sent" if self._completion.host else "token by token"
+                yield Static(f"Prompt, {where}; dim: already in the KV cache", classes="heading")
                 yield Static(id="prompt")
             yield Footer(compact=True, show_command_palette=False)
 
@@ -81,7 +82,7 @@ def _summary(completion: Completion, went_in: Coverage) -> Text:
     stats = completion.stats
     left_out = went_in.before_total + went_in.after_total - went_in.before - went_in.after
     lines = {
-        "model": completion.model,
+        "model": f"{completion.model}, on {completion.host}" if completion.host else completion.model,
         "stopped": _REASONS.get(completion.reason, completion.reason),
         "prompt": f"{len(completion.prompt_ids)} tokens: {stats.tokens_reused} reused, {stats.tokens_read} read",
         "of the file": f"lines {went_in.first_line} to {went_in.last_line} of {went_in.line_count}; "

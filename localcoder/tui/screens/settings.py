@@ -18,7 +18,12 @@ from localcoder.errors import LocalcoderError
 from localcoder.paths import settings_file
 from localcoder.tui.live_settings import LiveSettings
 
-_LOADED_WITH = frozenset({"model", "adapter", "adapter_on", "threads", "idle_minutes", "power_saving"})
+_LOADED_WITH = frozenset(
+    {
+        "model", "adapter", "adapter_on", "threads", "idle_minutes", "power_saving",
+        "stand_in", "allowed_hosts", "token_from", "server_ca", "server_proxy", "server_silence_s",
+    }
+)  # fmt: skip
 
 
 class SettingsScreen(ModalScreen[bool]):

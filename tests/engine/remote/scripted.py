@@ -43,29 +43,36 @@ class Scripted:
         return [each.body for each in self.asked if each.path == path]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while line := await reader.readline():
-                method, path, _ = line.decode().split()
-                headers = {}
-                while (header := await reader.readline()) not in (b"\r\n", b""):
-                    name, _, value = header.decode().partition(":")
-                    headers[name.lower()] = value.strip()
-                data = await reader.readexactly(int(headers.get("content-length", 0)))
-                asked = Asked(method, path, headers, json.loads(data) if data else {})
-                self.asked.append(asked)
-                answer = self.answers.get(path) or self.answers.get("") or status(404)
-                gone = asyncio.create_task(reader.read(1))
-                answering = asyncio.create_task(_run(answer, asked, writer))
-                await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)
-                if not answering.done():
-                    self.left.set()
-                    answering.cancel()
-                    return
-                gone.cancel()
-                await asyncio.wait({gone})
-                if writer.is_closing():
-                    return
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._one(reader, writer):
+                    pass
+        finally:
+            writer.close()
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; False when there is no other to come."""
+        if not (line := await reader.readline()):
+            return False
+        method, path, _ = line.decode().split()
+        headers = {}
+        while (header := await reader.readline()) not in (b"\r\n", b""):
+            name, _, value = header.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        data = await reader.readexactly(int(headers.get("content-length", 0)))
+        asked = Asked(method, path, headers, json.loads(data) if data else {})
+        self.asked.append(asked)
+        answer = self.answers.get(path) or self.answers.get("") or status(404)
+        gone = asyncio.create_task(reader.read(1))
+        answering = asyncio.create_task(_run(answer, asked, writer))
+        await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            self.left.set()
+            answering.cancel()
+            return False
+        gone.cancel()
+        await asyncio.wait({gone})
+        return not writer.is_closing()
 
 
 async def _run(answer: Answer, asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -99,6 +99,16 @@ async def test_any_control_token_ends_it_also_one_that_the_server_goes_on_after(
         await engine.close()
 
 
+async def test_a_token_that_was_begun_is_the_end_of_the_prompt() -> None:
+    last = {"content": "c", "tokens": [199], "stop": True, "stop_type": "eos"}
+    async with scripted(llama({"/completion": stream([last])})) as server:
+        engine = engine_at(server.url)
+        tokens, _ = await tokens_of(engine, Request((1, 2), 5, forced=b"ab"))
+        assert server.bodies("/completion")[0]["prompt"] == [1, 2, 197, 198]
+        assert [token.text for token in tokens] == ["c"]
+        await engine.close()
+
+
 async def test_a_stream_that_ends_without_its_last_word_broke_off() -> None:
     async with scripted(llama({"/completion": stream([{"content": "a", "tokens": [197]}])})) as server:
         engine = engine_at(server.url)
