@@ -115,10 +115,9 @@ class Context:
         written = lib.llama_state_seq_get_data(self._context, (ctypes.c_uint8 * size).from_buffer(data), size, seq)
         return data if written == size else None
 
-    def restore_sequence(self, seq: int, data: bytes | bytearray) -> bool:
+    def restore_sequence(self, seq: int, data: bytearray) -> bool:
         """Put a state into a sequence. The data has to be whole: llama.cpp asserts on what is not."""
-        kind = ctypes.c_uint8 * len(data)
-        buffer = kind.from_buffer(data) if isinstance(data, bytearray) else kind.from_buffer_copy(data)
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer(data)
         return bool(lib.llama_state_seq_set_data(self._context, buffer, len(data), seq) > 0)
 
     # Computing

@@ -32,7 +32,7 @@ class Parked:
     ids: tuple[int, ...]
     first: int
     exact: int
-    data: bytes | bytearray
+    data: bytearray
     is_head: bool = False
 
     def reusable(self, ids: Sequence[int], window: int, *, exact: bool = False) -> int:

@@ -23,7 +23,7 @@ def test_what_was_written_is_found_by_its_prefix(tmp_path: Path) -> None:
     store(tmp_path).write(range(100), 0, b"cells")
     again = store(tmp_path)
     snapshot, saved = again.best([*range(80), 999, 1000], 0)
-    assert snapshot and saved == 80 and again.read(snapshot) == b"cells"
+    assert snapshot and saved == 80 and again.read(snapshot) == bytearray(b"cells")
     assert store(tmp_path, key="another model").best(range(100), 0) == (None, 0)
 
 
@@ -41,7 +41,7 @@ def test_a_continuation_replaces_what_it_continues(tmp_path: Path) -> None:
     kept.write(range(150), 0, b"known already")
     assert len(list(tmp_path.iterdir())) == 1
     snapshot, _ = kept.best(range(200), 0)
-    assert snapshot and kept.read(snapshot) == b"longer"
+    assert snapshot and kept.read(snapshot) == bytearray(b"longer")
 
 
 def test_the_oldest_makes_room(tmp_path: Path) -> None:
