@@ -3,6 +3,8 @@
 A draft is verified in one batch (prompt lookup decoding, Saxena 2023): its tokens are accepted as long as each is the
 one that would have been sampled, so the output is the same. A batch costs more than a token, so a draft is made only
 when enough of it is likely to be accepted, by what was seen lately; that is learned for free while none are made.
+
+Other files are not looked at: what their drafts save, verifying them costs (measured by `tests/benchmarks/drafts.py`).
 """
 
 from __future__ import annotations
