@@ -186,6 +186,32 @@ def _local_engine(
     )
 
 
+def usable(name: str, value: object) -> object:
+    """A setting's value as it is kept, so that it means the same in every directory.
+
+    Raises LocalcoderError for a model that is not here, and for an adapter that is none.
+    """
+    if name == "model" and isinstance(value, str) and value:
+        refer(value)
+    if name == "adapter" and isinstance(value, str) and value:
+        lora = Lora.parse(value)
+        path = Path(lora.path).expanduser().absolute()
+        _require_adapter(path)
+        return str(path) if lora.scale == 1.0 else f"{path}:{lora.scale:g}"
+    return value
+
+
+def _require_adapter(path: Path) -> None:
+    from localcoder.models.maintenance import header_of
+
+    if not path.is_file():
+        raise LocalcoderError(f"There is no adapter file {path}.", "Check the path.", exit_code=2)
+    file = header_of(path).file
+    if file is None or file.get("general.type") != "adapter":
+        todo = "Convert it: `localcoder convert ADAPTER_DIR -o FILE.gguf`."
+        raise LocalcoderError(f"{path} is no LoRA adapter in GGUF.", todo, exit_code=2)
+
+
 def make_calibrator(model: Path, threads: int | None = None) -> LocalOnly:
     """An engine for calibration: on the CPU, where all inputs are in memory that can be read."""
     from localcoder.engine.local import LocalEngine

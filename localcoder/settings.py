@@ -72,7 +72,7 @@ class Settings:
     soft_wrap: bool = True
     """Show long lines on several rows."""
     indent_width: int = 4
-    """Columns of one step of indentation, and of a tab."""
+    """Columns of a tab, and of one step of indentation where neither file nor language has its own."""
     line_numbers: bool = True
     """Show line numbers."""
     close_brackets: bool = True

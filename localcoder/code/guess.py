@@ -38,6 +38,9 @@ def _guess(head: str, behind: str) -> Language:
     if begins.startswith(("<!", "<html")):
         return by_name("html")
     sample = head + behind
+    # Python and JavaScript take a value in JSON for an expression.
+    if begins.startswith(("{", "[")) and _odd_tokens(by_name("json"), sample.encode("utf-8", "replace")) == 0:
+        return by_name("json")
     found = [(_odd_tokens(by_name(name), sample.encode("utf-8", "replace")), name) for name in _STRICT]
     fewest, name = min(found, key=lambda item: item[0])
     return by_name(name) if fewest <= _ODD_TOKENS_A_LINE * (sample.count("\n") + 2) else PLAIN

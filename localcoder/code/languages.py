@@ -31,53 +31,66 @@ class Language:
     """Whether a word like `end` closes a block: a line indented less does not leave it by that alone."""
     has_strings: bool = True
     """Whether quotes enclose strings; in prose they do not."""
+    quotes: str = "\"'"
+    """Quotes that come in pairs. In Rust `'` is also the mark of a lifetime, in prose an apostrophe."""
+    has_cases: bool = False
+    """Whether `case …:` and `default:` label lines that stand deeper."""
+    step: str = ""
+    """What a level is indented by where the language's users agree on that; empty where they do not."""
 
 
 _HASH, _SLASHES, _ANGLES = "#", "//", ("<!--", "-->")
+_WITH_BACKTICKS = "\"'`"
 
 LANGUAGES: tuple[Language, ...] = (
     Language("python", "Python", (".py", ".pyi", ".pyw"), _HASH, "tree_sitter_python",
              by_indentation=True, indent_after=r"(:|[{(\[])\s*(#.*)?$"),
-    Language("javascript", "JavaScript", (".js", ".mjs", ".cjs", ".jsx"), _SLASHES, "tree_sitter_javascript"),
+    Language("javascript", "JavaScript", (".js", ".mjs", ".cjs", ".jsx"), _SLASHES, "tree_sitter_javascript",
+             has_cases=True, quotes=_WITH_BACKTICKS, step="  "),
     Language("typescript", "TypeScript", (".ts", ".mts", ".cts"), _SLASHES, "tree_sitter_typescript",
-             "language_typescript", ("tree_sitter_javascript",)),
-    Language("tsx", "TSX", (".tsx",), _SLASHES, "tree_sitter_typescript", "language_tsx", ("tree_sitter_javascript",)),
-    Language("java", "Java", (".java",), _SLASHES, "tree_sitter_java"),
-    Language("c", "C", (".c", ".h"), _SLASHES, "tree_sitter_c"),
+             "language_typescript", ("tree_sitter_javascript",), has_cases=True, quotes=_WITH_BACKTICKS, step="  "),
+    Language("tsx", "TSX", (".tsx",), _SLASHES, "tree_sitter_typescript", "language_tsx", ("tree_sitter_javascript",),
+             has_cases=True, quotes=_WITH_BACKTICKS, step="  "),
+    Language("java", "Java", (".java",), _SLASHES, "tree_sitter_java", has_cases=True),
+    Language("c", "C", (".c", ".h"), _SLASHES, "tree_sitter_c", has_cases=True),
     Language("cpp", "C++", (".cpp", ".cc", ".cxx", ".hpp", ".hh", ".hxx", ".cu"), _SLASHES, "tree_sitter_cpp",
-             inherits=("tree_sitter_c",)),
-    Language("csharp", "C#", (".cs",), _SLASHES, "tree_sitter_c_sharp"),
-    Language("go", "Go", (".go",), _SLASHES, "tree_sitter_go"),
-    Language("rust", "Rust", (".rs",), _SLASHES, "tree_sitter_rust"),
-    Language("php", "PHP", (".php",), _SLASHES, "tree_sitter_php", "language_php"),
+             inherits=("tree_sitter_c",), has_cases=True),
+    Language("csharp", "C#", (".cs",), _SLASHES, "tree_sitter_c_sharp", has_cases=True),
+    Language("go", "Go", (".go",), _SLASHES, "tree_sitter_go", has_cases=True, quotes=_WITH_BACKTICKS, step="\t"),
+    Language("rust", "Rust", (".rs",), _SLASHES, "tree_sitter_rust", quotes='"'),
+    Language("php", "PHP", (".php",), _SLASHES, "tree_sitter_php", "language_php", has_cases=True),
     Language("ruby", "Ruby", (".rb", ".rake", ".gemspec"), _HASH, "tree_sitter_ruby",
              filenames=("Rakefile", "Gemfile"),
              by_indentation=True, ends_by_word=True,
              indent_after=r"^\s*(def|class|module|if|unless|while|until|case|when|else|elsif|begin|rescue|ensure)\b|"
-                          r"\bdo(\s*\|.*\|)?\s*$|[{(\[]\s*$"),
+                          r"\bdo(\s*\|.*\|)?\s*$|[{(\[]\s*$", quotes=_WITH_BACKTICKS, step="  "),
     Language("kotlin", "Kotlin", (".kt", ".kts"), _SLASHES, "tree_sitter_kotlin"),
-    Language("swift", "Swift", (".swift",), _SLASHES, "tree_sitter_swift"),
+    Language("swift", "Swift", (".swift",), _SLASHES, "tree_sitter_swift", has_cases=True),
     Language("lua", "Lua", (".lua",), "--", "tree_sitter_lua",
              by_indentation=True, ends_by_word=True,
              indent_after=r"\b(then|do|else|repeat)\s*$|\bfunction\b.*\)\s*$|[{(\[]\s*$"),
-    Language("r", "R", (".r", ".R"), _HASH),
-    Language("sql", "SQL", (".sql",), "--", "tree_sitter_sql"),
+    Language("r", "R", (".r", ".R"), _HASH, step="  "),
+    Language("sql", "SQL", (".sql",), "--", "tree_sitter_sql", quotes=_WITH_BACKTICKS),
     Language("shell", "Shell", (".sh", ".bash", ".zsh"), _HASH, "tree_sitter_bash",
              filenames=(".bashrc", ".profile", ".zshrc"),
-             by_indentation=True, ends_by_word=True, indent_after=r"\b(then|do|else)\s*$|[{(]\s*$"),
-    Language("html", "HTML", (".html", ".htm"), _ANGLES, "tree_sitter_html", by_indentation=True),
-    Language("css", "CSS", (".css", ".scss"), ("/*", "*/"), "tree_sitter_css"),
+             by_indentation=True, ends_by_word=True, indent_after=r"\b(then|do|else)\s*$|[{(]\s*$",
+             quotes=_WITH_BACKTICKS),
+    Language("html", "HTML", (".html", ".htm"), _ANGLES, "tree_sitter_html", by_indentation=True, step="  "),
+    Language("css", "CSS", (".css", ".scss"), ("/*", "*/"), "tree_sitter_css", step="  "),
     Language("markdown", "Markdown", (".md", ".markdown"), _ANGLES, "tree_sitter_markdown", by_indentation=True,
-             has_strings=False),
-    Language("json", "JSON", (".json", ".jsonc"), "", "tree_sitter_json"),
-    Language("yaml", "YAML", (".yaml", ".yml"), _HASH, "tree_sitter_yaml", by_indentation=True, indent_after=r":\s*$"),
+             has_strings=False, quotes='"`'),
+    Language("json", "JSON", (".json", ".jsonc"), "", "tree_sitter_json", step="  "),
+    Language("yaml", "YAML", (".yaml", ".yml"), _HASH, "tree_sitter_yaml", by_indentation=True, indent_after=r":\s*$",
+             step="  "),
     Language("toml", "TOML", (".toml",), _HASH, "tree_sitter_toml", filenames=("Cargo.lock", "poetry.lock")),
     Language("dockerfile", "Dockerfile", (".dockerfile",), _HASH, filenames=("Dockerfile",)),
     Language("make", "Make", (".mk",), _HASH, filenames=("Makefile", "makefile", "GNUmakefile"),
-             by_indentation=True),
+             by_indentation=True, step="\t"),
 )  # fmt: skip
 
-PLAIN = Language("plain", "Plain text", (".txt",), "", indent_after=r"(?!)", by_indentation=True, has_strings=False)
+PLAIN = Language(
+    "plain", "Plain text", (".txt",), "", indent_after=r"(?!)", by_indentation=True, has_strings=False, quotes='"`'
+)
 
 _INTERPRETER = re.compile(r"#!\s*\S*?(?:env\s+(?:-S\s+)?)?(python|node|bash|zsh|sh|ruby|php|lua|Rscript)[\d.]*\b")
 _INTERPRETERS = {"node": "javascript", "bash": "shell", "zsh": "shell", "sh": "shell", "Rscript": "r"}

@@ -69,6 +69,16 @@ def describe(name: str) -> Present | Available:
     return _present(model)
 
 
+def type_of(model: Installed) -> str:
+    """The quantization of a model that is here: as its name says, else as its header does; empty if neither does."""
+    if named := catalog.type_in_name(model.path.stem) or catalog.type_in_name(model.path.resolve().stem):
+        return named
+    try:
+        return header_of(model.path).summary.get("file_type") or ""
+    except LocalcoderError:
+        return ""  # It went between the listing and the look.
+
+
 def _available(entry: Entry) -> Available:
     found = fit(entry.size_bytes, entry.size)
     return Available(

@@ -17,6 +17,7 @@ from localcoder.models.catalog import (
     size_in_name,
     type_in_name,
 )
+from localcoder.models.description import type_of
 from localcoder.models.memory_fit import available_bytes, fit
 from localcoder.models.pull import part_of, read_state
 from localcoder.models.store import Installed
@@ -70,7 +71,7 @@ def _here(model: Installed, known: dict[str, provenance.Record], free: int) -> L
     alias = next((e.name for e in ALL_ENTRIES if (e.repository, e.file) == (record.repository, record.file)), None)
     return Listed(
         model.name,
-        type_in_name(model.path.stem),
+        type_of(model),
         model.size_bytes,
         "bundled" if model.is_bundled else "here",
         found.verdict,

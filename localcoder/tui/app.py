@@ -134,12 +134,15 @@ class LocalcoderApp(App[None], inherit_bindings=False):
                 yield command
         if screen is self.edit_screen:
             for own in COMMANDS:
+                if own.scope == "find" and not self.edit_screen.find_bar.is_open:
+                    continue
                 yield SystemCommand(
                     own.label.rstrip("…"), f"{own.help} {keys_of(own, self.settings.keys)}", self._runs(own)
                 )
 
     def _runs(self, command: Command) -> Callable[[], None]:
-        targets = {"app": self, "screen": self.edit_screen, "editor": self.edit_screen.editor}
+        screen = self.edit_screen
+        targets = {"app": self, "screen": screen, "find": screen.find_bar, "editor": screen.editor}
 
         async def run() -> None:
             await self.run_action(command.action, targets[command.scope])

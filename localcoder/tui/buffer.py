@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from localcoder.code.languages import language_of
 from localcoder.tui.files import TextFile
 from localcoder.tui.widgets.editor import Editor
+
+_FIRST_LINE = 200
+"""Characters of it that are looked at. Chosen: an interpreter's line is shorter."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Buffer:
         self.conflict: Conflict | None = None
         self.is_only_here = False
         """The file was deleted or overwritten: nothing of this text is in it."""
+        self.is_language_chosen = False
+        """Its language is what a user said, whatever its name."""
         self.editor = Editor(content.text, path=path, id=editor_id)
 
     @property
@@ -44,7 +50,7 @@ class Buffer:
     @property
     def content(self) -> TextFile:
         """What a save would write."""
-        return TextFile(self.editor.text, self.saved.has_bom)
+        return replace(self.saved, text=self.editor.text, stamp=None)
 
     def is_of(self, path: Path) -> bool:
         """Whether this buffer is for that file."""
@@ -52,8 +58,15 @@ class Buffer:
 
     def set_saved(self, path: Path, content: TextFile) -> None:
         """The file at `path` holds `content`: it was written, or read anew."""
+        is_renamed = path != self.path
         self.path = self.editor.path = path
+        if is_renamed and not self.is_language_chosen:
+            self.name_language()
         self.saved = content
         self.seen = content.stamp
         self.conflict = None
         self.is_only_here = False
+
+    def name_language(self) -> None:
+        """Take the language from the file's name, or from the first line."""
+        self.editor.set_language(language_of(self.path, self.editor.document[0][:_FIRST_LINE]))

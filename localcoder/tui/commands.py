@@ -11,7 +11,9 @@ from textual.binding import Binding
 
 from localcoder.errors import LocalcoderError
 
-Scope = Literal["editor", "screen", "app"]
+Moment = Literal["text", "suggestion"]
+"""While somebody writes, or while a suggestion is shown."""
+Scope = Literal["editor", "find", "screen", "app"]
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,26 @@ class Command:
     key_display: str = ""
     before_text: bool = False
     """Its keys go to it before the editor takes them as text or as a movement (while the command is possible)."""
+    moments: tuple[Moment, ...] = ("text",)
+    """When the footer has room for it."""
 
 
 COMMANDS: tuple[Command, ...] = (
     Command("ghost.accept", "editor", "accept_ghost", "tab", "Accept the suggestion",
-            "Takes the whole suggestion into the text. One undo takes it back.", "Accept", before_text=True),
+            "Takes the whole suggestion into the text. One undo takes it back.", "Accept", before_text=True,
+            moments=("suggestion",)),
     Command("ghost.accept_word", "editor", "accept_ghost_word", "ctrl+right", "Accept a word",
-            "Takes the next word of the suggestion into the text.", before_text=True),
+            "Takes the next word of the suggestion into the text.", "Word", before_text=True, moments=("suggestion",)),
     Command("ghost.accept_line", "editor", "accept_ghost_line", "ctrl+down", "Accept a line",
-            "Takes the next line of the suggestion into the text.", before_text=True),
+            "Takes the next line of the suggestion into the text.", "Line", before_text=True, moments=("suggestion",)),
     Command("ghost.dismiss", "editor", "dismiss_ghost", "escape", "Dismiss the suggestion",
-            "Removes the suggestion and stops the model.", "Dismiss", before_text=True),
+            "Removes the suggestion and stops the model.", "Dismiss", before_text=True, moments=("suggestion",)),
     Command("completion.ask", "screen", "complete", "ctrl+@,ctrl+space,f5", "Complete here",
             "Asks the model for text at the cursor, now.", "Complete", "^space", before_text=True),
-    Command("completion.next", "screen", "alternative(1)", "alt+right_square_bracket,f8", "Next suggestion",
-            "Shows another suggestion for this place; asks for one more after the last.", before_text=True),
-    Command("completion.previous", "screen", "alternative(-1)", "alt+left_square_bracket,f7", "Previous suggestion",
+    Command("completion.next", "screen", "alternative(1)", "f8,alt+right_square_bracket", "Next suggestion",
+            "Shows another suggestion for this place; asks for one more after the last.", "Another", before_text=True,
+            moments=("suggestion",)),
+    Command("completion.previous", "screen", "alternative(-1)", "f7,alt+left_square_bracket", "Previous suggestion",
             "Shows the suggestion before.", before_text=True),
     Command("completion.mode", "screen", "cycle_mode", "alt+m", "Line, block or free length",
             "Sets how long suggestions are: one line, one block, or as long as the model likes.", before_text=True),
@@ -72,8 +78,10 @@ COMMANDS: tuple[Command, ...] = (
             "Goes to the question about a file that was changed on the disk.", before_text=True),
     Command("edit.comment", "editor", "toggle_comment", "ctrl+slash,ctrl+underscore", "Comment lines",
             "Comments the selected lines out, or in again.", before_text=True),
-    Command("edit.indent", "editor", "indent", "", "Indent lines", "Makes the selected lines one step deeper (Tab)."),
-    Command("edit.dedent", "editor", "dedent", "", "Dedent lines", "Makes them less deep by one step (Shift+Tab)."),
+    Command("edit.indent", "editor", "indent", "", "Indent lines", "Makes the selected lines one step deeper.",
+            key_display="tab"),
+    Command("edit.dedent", "editor", "dedent", "", "Dedent lines", "Makes them less deep by one step.",
+            key_display="shift+tab"),
     Command("edit.select_all", "editor", "select_all", "ctrl+a", "Select all", "Selects the whole text.",
             before_text=True),
     Command("edit.undo", "editor", "undo", "ctrl+z", "Undo", "Takes the last change back."),
@@ -82,19 +90,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("edit.cut", "editor", "cut", "ctrl+x", "Cut", "Copies the selection, or the line, and deletes it."),
     Command("go.start", "editor", "go_to_edge(False)", "ctrl+home", "Start of the text", "Goes to the first line."),
     Command("go.end", "editor", "go_to_edge(True)", "ctrl+end", "End of the text", "Goes to the last line."),
-    Command("find.open", "screen", "find", "ctrl+f", "Find…", "Finds text; Enter goes to the next match.", "Find",
+    Command("find.open", "screen", "find", "ctrl+f", "Find…", "Finds text; Enter goes to the next match.",
             before_text=True),
     Command("find.replace", "screen", "replace", "ctrl+r", "Replace…", "Finds text and replaces it.",
             before_text=True),
     Command("find.next", "screen", "find_step(1)", "f3", "Next match", "Goes to the next match.", before_text=True),
     Command("find.previous", "screen", "find_step(-1)", "shift+f3", "Previous match", "Goes to the match before.",
             before_text=True),
+    Command("find.regex", "find", "toggle_regex", "alt+x", "Find a regular expression, or text",
+            "Takes what is looked for as a regular expression, or as it stands.", "Regex"),
+    Command("find.replace_all", "find", "replace_all", "alt+r", "Replace all",
+            "Replaces all matches, as one step of undo.", "Replace all"),
     Command("go.line", "screen", "go_to_line", "ctrl+g", "Go to line…", "Goes to a line, or to line:column.",
             before_text=True),
     Command("view.wrap", "screen", "toggle_wrap", "alt+z", "Wrap long lines", "Shows long lines on several rows.",
             before_text=True),
+    Command("view.language", "screen", "choose_language", "alt+g", "Language…",
+            "Says in which language the buffer is; by itself that goes by its name, or by its text.", before_text=True),
     Command("edit.copy", "screen", "copy", "ctrl+c", "Copy",
-            "Copies the selection; without one, the suggestion; without that, the buffer.", "Copy", before_text=True),
+            "Copies the selection; else the suggestion, shown or just taken; else the buffer.", "Copy",
+            before_text=True),
     Command("models.open", "screen", "models", "f2", "Models…", "Which models there are, and how to get one.",
             "Models"),
     Command("models.adapter", "screen", "toggle_adapter", "alt+l", "LoRA adapter on or off",
@@ -102,11 +117,11 @@ COMMANDS: tuple[Command, ...] = (
             before_text=True),
     Command("completion.copy", "screen", "copy_completion", "alt+c", "Copy the completion",
             "Copies the last completion and nothing else.", before_text=True),
-    Command("edit.copy_all", "screen", "copy_all", "alt+b", "Copy the buffer", "Copies the whole text.",
+    Command("edit.copy_all", "screen", "copy_all", "alt+a", "Copy the buffer", "Copies the whole text.",
             before_text=True),
-    Command("app.settings", "app", "settings", "f10", "Settings…", "Shows all settings and changes them."),
-    Command("app.help", "app", "help", "f1", "Help", "Shows what can be done here, and by which keys.", "Help",
-            before_text=True),
+    Command("app.settings", "app", "settings", "f10,alt+comma", "Settings…", "Shows all settings and changes them."),
+    Command("app.help", "app", "help", "f1,alt+h", "Help", "Shows what can be done here, and by which keys.", "Help",
+            before_text=True, moments=("text", "suggestion")),
     Command("app.quit", "app", "quit", "ctrl+q", "Quit", "Ends the app; asks when something is unsaved.", "Quit",
             before_text=True),
 )  # fmt: skip
@@ -133,7 +148,7 @@ def bindings(scope: Scope) -> Iterator[Binding]:
 def keys_of(command: Command, keymap: Mapping[str, str]) -> str:
     """A command's keys as a user has set them, as people write them."""
     keys = keymap.get(command.id, command.keys)
-    if keys == command.keys and command.key_display:
+    if not keys:
         return command.key_display
     named = (key.strip() for key in keys.split(",") if key.strip() != "ctrl+@")
     return " ".join(_SHORT.get(key, key.replace("ctrl+", "^")) for key in named)
@@ -144,7 +159,7 @@ def check_keymap(keymap: Mapping[str, str]) -> None:
     for id in keymap:
         if id not in COMMANDS_BY_ID:
             near = difflib.get_close_matches(id, COMMANDS_BY_ID, 1)
-            todo = f"Did you mean `{near[0]}`?" if near else "F1 in the app lists the commands' ids."
+            todo = f"Did you mean `{near[0]}`?" if near else "The settings in the app (F10) list them."
             raise LocalcoderError(f"keys: there is no command `{id}`.", todo, exit_code=2)
 
 
@@ -155,4 +170,5 @@ _SHORT = {
     "ctrl+underscore": "",
     "ctrl+pagedown": "^pgdn",
     "ctrl+pageup": "^pgup",
+    "alt+comma": "alt+,",
 }

@@ -38,8 +38,13 @@ class KeyOrder:
     def put(self, event: Event) -> None:
         """Handle this when all before it are done."""
         self._waiting.append(event)
-        if self._task is None or self._task.done():
+        if not self.is_busy:
             self._task = asyncio.create_task(self._work())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is still to be done."""
+        return self._task is not None and not self._task.done()
 
     async def _work(self) -> None:
         while self._waiting:

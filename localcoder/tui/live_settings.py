@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from localcoder import settings
+from localcoder.assembly import usable
 from localcoder.settings import Settings
 
 
@@ -21,7 +22,11 @@ class LiveSettings:
         self._watchers.append(changed)
 
     def change(self, name: str, value: object) -> None:
-        """Write a setting to the file, apply it, and say so. Raises LocalcoderError; then nothing has changed."""
+        """Write a setting to the file, apply it, and say so. Raises LocalcoderError; then nothing has changed.
+
+        A model or an adapter that cannot be found is such an error: kept, it would be one at every start.
+        """
+        value = usable(name, value)
         settings.save({name: value})
         self.now = replace(self.now, **{name: value})  # type: ignore[arg-type]
         for changed in self._watchers:

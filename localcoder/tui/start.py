@@ -11,7 +11,7 @@ from localcoder.models.catalog import ENTRIES
 from localcoder.models.memory_fit import available_bytes, fit, gigabytes
 from localcoder.paths import assets_dir
 from localcoder.tui import session
-from localcoder.tui.files import TextFile, read_text_file
+from localcoder.tui.files import TextFile, new_file, read_text_file, require_place
 from localcoder.tui.session import SavedBuffer
 
 _SAMPLE_PLACE = "path = Path("
@@ -44,17 +44,26 @@ class Start:
     """Nobody used the app here before: it shows what it does."""
 
 
-def begin(file: Path | None, *, restore: bool) -> Start:
-    """Decide what is opened. Raises LocalcoderError (exit code 2) when `file` is no text.
+def begin(file: Path | None, *, restore: bool, piped: str = "") -> Start:
+    """Decide what is opened. Raises LocalcoderError (exit code 2) when `file` is no text, and cannot be made.
 
-    A file that is named comes alone and in front; without one, the last session comes back. Unsaved buffers of an app
-    that was killed come back in any case.
+    A file that is named comes alone and in front, and so does a text that was `piped` in; without them, the last
+    session comes back. Unsaved buffers of an app that was killed come back in any case.
     """
-    if file is None and session.is_first_start():
-        return _first()
-    named = Opened(read_text_file(file), file) if file is not None else None
+    notice = ""
     if file is not None:
+        content = read_text_file(file)
+        named: Opened | None = Opened(content, file)
+        if content.stamp is None:
+            require_place(file)
+            notice = new_file(file)
         session.remember_file(file)
+    elif piped:
+        named = Opened(TextFile(""), unsaved=piped)
+    elif session.is_first_start():
+        return _first()
+    else:
+        named = None
     lost = session.take_lost()
     last = session.last() if restore and named is None and not lost else None
     buffers = [named] if named else []
@@ -70,7 +79,7 @@ def begin(file: Path | None, *, restore: bool) -> Start:
             buffers[same[0]] = opened
         else:
             buffers.append(opened)
-    return Start(tuple(buffers), active, last.model if last else None, _notice(lost))
+    return Start(tuple(buffers), active, last.model if last else None, " ".join(filter(None, (notice, _notice(lost)))))
 
 
 def _first() -> Start:

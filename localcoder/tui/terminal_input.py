@@ -1,14 +1,17 @@
-"""What the terminal sends: pasted text as it is, and everything else as Textual reads it."""
+"""What the terminal sends: pasted text as it is, Alt with a key as that, and everything else as Textual reads it."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 import selectors
 from collections.abc import Iterable
 
-from textual import events
+from textual import constants, events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._parser import ParseError
+from textual._time import get_time
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -18,20 +21,32 @@ _READ_BYTES = 1 << 16
 """Chosen: a paste of a megabyte takes 16 rounds, not 256 as with Textual's 4 KiB (`tests/benchmarks/paste.py`)."""
 
 
-class PasteParser(XTermParser):
-    """Takes whatever stands between the marks of a paste as text.
+_ALT = re.compile(r"\x1b([^\x1b\[O])|\x1b([\[O])(?=\x1b)")
+"""Escape and a character, as Alt with a key arrives. `[` and `O` begin longer sequences, but not before an Escape."""
+_BEGUN = re.compile(r"\x1b[\[O]?\Z")
+"""What may become such a sequence, or a longer one, or is all that comes."""
+_ALT_ESCAPES = (1036, 1039)
+"""Modes of xterm in which Alt with a key is Escape and the key. Without them Alt+M is the letter í."""
+
+
+class InputParser(XTermParser):
+    """Takes whatever stands between the marks of a paste as text, and Escape with a character behind it as Alt.
 
     Textual goes through a paste character by character, and takes an escape sequence inside it for keys: pasting a
-    log could close the app.
+    log could close the app. It waits a moment for what may follow Alt with a key, and what comes meanwhile makes text
+    of both; and it gives Alt with a key the key's character, which is then typed where no command has the key.
     """
 
     def __init__(self, debug: bool = False) -> None:
         super().__init__(debug)
         self._pasted: list[str] | None = None
         self._tail = ""
+        self._begun = ""
+        self._begun_until = 0.0
 
     def feed(self, data: str) -> Iterable[Message]:
         if not data:
+            yield from self._keys_begun()
             yield from super().feed(data)
             return
         while data:
@@ -40,21 +55,57 @@ class PasteParser(XTermParser):
                 if event is not None:
                     yield event
                 continue
-            # The mark may have begun in what was read before, and Textual's parser has seen that part.
+            # The mark may have begun in what was read before, and the parser of keys has seen that part.
             start = (self._tail + data).find(BRACKETED_PASTE_START) - len(self._tail)
             if start + len(self._tail) < 0:
                 self._tail = (self._tail + data)[-len(BRACKETED_PASTE_START) + 1 :]
-                yield from super().feed(data)
+                yield from self._feed_keys(data)
                 return
             end = start + len(BRACKETED_PASTE_START)
             if start >= 0:
-                if data[:start]:
-                    yield from super().feed(data[:start])
+                yield from self._feed_keys(data[:start])
+                yield from self._keys_begun()
             else:
-                yield from super().feed(data[:end] + BRACKETED_PASTE_END)
+                yield from self._feed_keys(data[:end] + BRACKETED_PASTE_END)
             data = data[end:]
             self._tail = ""
             self._pasted = []
+
+    def tick(self) -> Iterable[Message]:
+        if self._begun and get_time() >= self._begun_until:
+            yield from self._keys_begun()
+        yield from super().tick()
+
+    def _feed_keys(self, data: str) -> Iterable[Message]:
+        if not data:
+            return
+        data, self._begun = self._begun + data, ""
+        if begun := _BEGUN.search(data):
+            data, self._begun = data[: begun.start()], begun[0]
+            self._begun_until = get_time() + constants.ESCAPE_DELAY
+        position = 0
+        for match in _ALT.finditer(data + self._begun):
+            if match[0] in ANSI_SEQUENCES_KEYS:
+                continue
+            if plain := data[position : match.start()]:
+                yield from super().feed(plain)
+            yield from self._with_alt(match[1] or match[2])
+            position = match.end()
+        if plain := data[position:]:
+            yield from super().feed(plain)
+
+    def _keys_begun(self) -> Iterable[Message]:
+        """What began like a sequence, now that nothing follows."""
+        begun, self._begun = self._begun, ""
+        if begun == "\x1b":
+            yield events.Key("escape", begun)
+        elif begun:
+            yield from self._with_alt(begun[1])
+
+    def _with_alt(self, character: str) -> Iterable[Message]:
+        for event in self._sequence_to_key_events(character):
+            name = f"shift+{event.key.lower()}" if len(event.key) == 1 and event.key.isupper() else event.key
+            yield events.Key(f"alt+{name}", None)
 
     def _take_paste(self, data: str) -> tuple[events.Paste | None, str]:
         """The paste, if it ends here, and what comes after it."""
@@ -73,12 +124,20 @@ class PasteParser(XTermParser):
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver with PasteParser, and with input that need not be UTF-8."""
+    """Textual's driver with InputParser, and with input that need not be UTF-8."""
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.write("".join(f"\x1b[?{mode}s\x1b[?{mode}h" for mode in _ALT_ESCAPES))
+
+    def stop_application_mode(self) -> None:
+        self.write("".join(f"\x1b[?{mode}r" for mode in _ALT_ESCAPES))
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         selector = selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
-        parser = PasteParser(self._debug)
+        parser = InputParser(self._debug)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         try:
             while not self.exit_event.is_set():

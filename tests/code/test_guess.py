@@ -16,6 +16,7 @@ SAMPLES = {
     "lua": "local a = require('b')\n\nfunction a.f(x)\n  if x ~= nil then\n    return x .. 'y'\n  end\nend\n",
     "ruby": "require 'a'\n\nclass A < B\n  attr_reader :x\n\n  def f(y)\n    y.each { |z| puts z }\n  end\nend\n",
     "php": "<?php\n\nfunction f($x) {\n    return $x + 1;\n}\n",
+    "json": '{\n  "a": [1, true, null],\n  "b": {"c": "d"}\n}\n',
     "plain": "Dear all,\n\nit's a fine day (isn't it?), and: here we are.\nWhat else is there; to say!\n" * 3,
 }  # fmt: skip
 

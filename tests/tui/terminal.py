@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -55,8 +56,8 @@ class Terminal:
             except pexpect.EOF:
                 return
             self.frames += 1
-            # pyte does not know the kitty keyboard protocol's query and would print its letter.
-            self._stream.feed(data.replace(b"\x1b[>1u", b"").replace(b"\x1b[<u", b""))
+            # pyte does not know the kitty keyboard protocol, nor xterm's saving of modes.
+            self._stream.feed(re.sub(rb"\x1b\[([<>]\d*u|\?\d+[rs])", b"", data))
 
     def until(self, text: str, seconds: float = 15.0) -> float:
         """Wait for text on the screen; returns how long that took."""

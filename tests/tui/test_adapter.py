@@ -8,7 +8,9 @@ import pytest
 from textual.widgets import Input
 
 from localcoder import settings
-from localcoder.assembly import make_engine
+from localcoder.assembly import make_engine, usable
+from localcoder.errors import LocalcoderError
+from localcoder.paths import bundled_model
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.files import TextFile
@@ -59,16 +61,31 @@ async def test_an_adapter_goes_on_and_off(adapter: Path) -> None:
         assert not settings.load(environ={}).adapter_on
 
 
-async def test_a_file_that_is_no_adapter_is_a_notice(tmp_path: Path) -> None:
-    wrong = str(tmp_path / "none.gguf")
+async def test_a_file_that_is_no_adapter_is_asked_for_again_and_not_kept(tmp_path: Path) -> None:
+    missing, model = str(tmp_path / "none.gguf"), str(bundled_model())
     app = LocalcoderApp(lambda model: make_engine(model, app.settings), [Opened(TextFile("x = 1\n"))])
-    async with app.run_test(size=(120, 30), notifications=True) as pilot:
-        await until(pilot, lambda: app.engines.info)
+    async with app.run_test(size=(160, 30), notifications=True) as pilot:
         await pilot.press("alt+l")
-        await until(pilot, lambda: isinstance(app.screen, AskLine))
-        app.screen.query_one(Input).value = wrong
-        await pilot.press("enter")
-        await until(pilot, lambda: "none.gguf" in screen_text(app) and not app.engines.info)
-        await pilot.press("alt+l")
+        for wrong, what in ((missing, "There is no adapter file"), (model, "is no LoRA adapter")):
+            await until(pilot, lambda: isinstance(app.screen, AskLine))
+            asked = app.screen
+            field = asked.query_one(Input)
+            field.value = wrong
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, AskLine) and app.screen is not asked)  # noqa: B023
+            await until(pilot, lambda: any(what in notice.message for notice in app._notifications))  # noqa: B023
+            assert app.screen.query_one(Input).value == wrong
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is edit_screen(app))
+        assert settings.load(environ={}).adapter == ""
         await until(pilot, lambda: app.engines.info)
-        assert edit_screen(app).editor.text == "x = 1\n"
+
+
+def test_a_setting_that_names_a_file_names_it_in_every_directory(
+    adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(adapter.parent)
+    assert usable("adapter", "mine.gguf") == str(adapter)
+    assert usable("adapter", "mine.gguf:0.5") == f"{adapter}:0.5"
+    with pytest.raises(LocalcoderError):
+        usable("model", "no-such-model")

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input
+from textual.events import Paste
+from textual.widgets import Input, OptionList
 
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
@@ -153,3 +154,25 @@ async def test_an_older_text_never_replaces_a_newer_one(monkeypatch: pytest.Monk
             await pilot.pause(0.02)
         await until(pilot, lambda: kept and kept[-1] == "abcdef")
         assert kept == sorted(kept, key=len)
+
+
+async def test_the_language_of_what_is_pasted_is_known_or_chosen(tmp_path: Path) -> None:
+    app = make_app(FakeEngine())
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = edit_screen(app)
+        app.post_message(Paste('package main\n\nimport "fmt"\n\nfunc main() {\n\tfmt.Println(1)\n}\n'))
+        await until(pilot, lambda: screen.editor.known_language.name == "go" and "Go  Ln" in screen_text(app))
+        await pilot.press("alt+g")
+        await until(pilot, lambda: isinstance(app.screen, PickOne))
+        options = app.screen.query_one(OptionList)
+        options.highlighted = next(i for i, option in enumerate(options.options) if str(option.prompt) == "C++")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.editor.known_language.name == "cpp")
+        app.post_message(Paste("func f() {\n}\n"))
+        await until(pilot, lambda: not app._key_order.is_busy and "func f" in screen.editor.text)
+        screen.buffers.front.set_saved(tmp_path / "x.rs", screen.buffers.front.content)
+        assert screen.editor.known_language.name == "cpp"
+        await pilot.press("alt+g", "enter")
+        await until(pilot, lambda: screen.editor.known_language.name == "rust")
+        screen.buffers.front.set_saved(tmp_path / "x.lua", screen.buffers.front.content)
+        assert screen.editor.known_language.name == "lua"

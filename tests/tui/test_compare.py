@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from localcoder import paths
+from localcoder.completion.complete import Completion
+from localcoder.completion.edits import Edit, Range
+from localcoder.engine.api import Stats
 from localcoder.engine.local import LocalEngine
 from localcoder.models import store
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
+from localcoder.tui.screens.compare import speed_verdict
 from localcoder.tui.start import Opened
 from localcoder.tui.text.difference import agreement, marked
 from tests.tui.driving import edit_screen, screen_text, until
@@ -42,6 +46,19 @@ async def test_two_models_side_by_side(second_model: store.Installed) -> None:
         assert "nano-Q8_0" in screen_text(app)
         assert "second-Q8_0" in screen_text(app)
         assert screen_text(app).count("tok/s") >= 2
+        await pilot.press("u")
+        await until(pilot, lambda: app.engines.info is not None and "second" in app.engines.info.name)
+        assert app.settings.model == str(second_model.path)
+
+
+def _wrote(model: str, tokens_per_s: float) -> Completion:
+    return Completion(Edit(Range(0, 0), "text"), "end", Stats(10, 0, 20, 0.1, tokens_per_s, 1.0), model, (), ())
+
+
+def test_the_speed_of_two_models_is_called_different_where_it_is() -> None:
+    assert speed_verdict(_wrote("a", 10.0), _wrote("b", 11.0)) == "Both write about as fast."
+    assert speed_verdict(_wrote("a", 10.0), _wrote("b", 20.0)) == "b writes 2.0 times as fast."
+    assert speed_verdict(_wrote("a", 10.0), _wrote("b", 0.0)) == ""
 
 
 async def test_one_model_alone_cannot_be_compared(demo_model: Path) -> None:

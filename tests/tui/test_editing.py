@@ -47,6 +47,25 @@ async def test_a_pause_asks_by_itself() -> None:
         assert len(engine.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [["a", "ctrl+z"], ["a", "ctrl+z", "ctrl+y"], ["a", "up"], ["a", "end"], ["right", "a"]],
+    ids=["undo", "redo", "up", "end", "inside a name"],
+)
+async def test_nothing_comes_by_itself_where_nobody_is_writing_on(keys: list[str]) -> None:
+    engine = FakeEngine(["answer"])
+    app = make_app(engine, "name\nother")
+    async with app.run_test() as pilot:
+        screen = edit_screen(app)
+        screen.editor.move_cursor((1, 0))
+        for key in keys:
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: not app._key_order.is_busy)
+        await until(pilot, lambda: screen.completing._timer is None)
+        await pilot.pause()
+        assert engine.requests == []
+
+
 async def test_escape_dismisses_and_then_nothing_is_asked_again() -> None:
     engine = FakeEngine(["answer"])
     app = make_app(engine, "a\n")
@@ -57,6 +76,24 @@ async def test_escape_dismisses_and_then_nothing_is_asked_again() -> None:
         assert ghost_text(app) == ""
         await pilot.pause(0.5)
         assert len(engine.requests) == 1
+
+
+async def test_nothing_is_left_of_a_ghost_that_was_dismissed_while_it_grew(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(FakeEngine(["answer " * 20]), "\n")
+    async with app.run_test() as pilot:
+        editor = edit_screen(app).editor
+        grow = editor.grow_ghost
+
+        def dismissed_in_the_middle(more: str) -> None:
+            grow(more)
+            if len(ghost_text(app)) > 20:
+                editor.clear_ghost()
+
+        monkeypatch.setattr(editor, "grow_ghost", dismissed_in_the_middle)
+        await pilot.press("f5")
+        await until(pilot, lambda: not edit_screen(app).completing.is_running)
+        await pilot.pause()
+        assert ghost_text(app) == ""
 
 
 async def test_typing_what_the_ghost_says_eats_into_it_without_a_new_request() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
+import pytest
 from textual.document._document import Selection
+from textual.events import Key
 
 from localcoder.tui.widgets.find_bar import FindBar
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
@@ -73,7 +76,7 @@ async def test_find_goes_around_and_replace_all_is_one_undo() -> None:
         await pilot.press("f3", "f3")
         await until(pilot, lambda: "1 of 3" in screen_text(app))
         assert editor.selected_text == "one"
-        await pilot.press("tab", *"1", "alt+a")
+        await pilot.press("tab", *"1", "alt+r")
         await until(pilot, lambda: editor.text == "1 two\n1\n\n1")
         await pilot.press("escape", "ctrl+z")
         assert editor.text == "one two\none\n\none"
@@ -138,3 +141,44 @@ async def test_wide_characters_and_tabs_around_a_ghost() -> None:
         await until(pilot, lambda: ghost_text(app).endswith("界"))
         await pilot.pause()
         assert "1     日本世  界  x" in screen_text(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "after"),
+    [
+        ("new.go", "func f() {", "func f() {\n\t"),
+        ("new.yaml", "key:", "key:\n  "),
+        ("new.c", "case 1:", "case 1:\n    "),
+        ("new.py", "def f():", "def f():\n    "),
+    ],
+)
+async def test_a_new_file_is_indented_as_its_language_is(name: str, line: str, after: str) -> None:
+    app = make_app(FakeEngine(), path=Path(name))
+    async with app.run_test() as pilot:
+        edit_screen(app).editor.closes_brackets = False
+        for character in line:
+            app.post_message(Key(character, character))
+        app.post_message(Key("enter", "\r"))
+        await until(pilot, lambda: edit_screen(app).editor.text == after)
+
+
+async def test_every_state_that_undo_shows_was_there() -> None:
+    """Typed, with brackets that come in pairs and are typed over."""
+    app = make_app(FakeEngine())
+    async with app.run_test() as pilot:
+        editor = edit_screen(app).editor
+        edit_screen(app).completing.is_automatic = False
+        random = Random(1)
+        for _ in range(6):
+            editor.load("")
+            editor.history.clear()
+            seen = {""}
+            for _ in range(30):
+                character = random.choice("ab()[]\"'f x")
+                app.post_message(Key(character, character))
+                await until(pilot, lambda: not app._key_order.is_busy)
+                seen.add(editor.text)
+            while editor.history.undo_stack:
+                editor.undo()
+                assert editor.text in seen, seen
+            assert editor.text == ""

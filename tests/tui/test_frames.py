@@ -19,7 +19,7 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
 engine = FakeEngine(["answer"], load_s=1.5, reading_s=3.0)
-LocalcoderApp(lambda model: engine, [Opened(TextFile("some text\\n" * 50))]).run()
+LocalcoderApp(lambda model: engine, [Opened(TextFile("\\n" + "some text\\n" * 50))]).run()
 """
 
 

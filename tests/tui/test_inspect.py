@@ -8,6 +8,7 @@ from localcoder.completion.document import Document
 from localcoder.completion.edits import Edit, Range
 from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
+from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import read_text_file
 from localcoder.tui.start import Opened
@@ -48,9 +49,9 @@ def test_pieces_show_what_cannot_be_seen() -> None:
 
 
 async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path) -> None:
-    app = LocalcoderApp(
-        lambda model: LocalEngine(demo_model), [Opened(read_text_file(paths.assets_dir() / "samples" / "shelf.py"))]
-    )
+    opened = [Opened(read_text_file(paths.assets_dir() / "samples" / "shelf.py"))]
+    # A machine that does something else too would not read all of it in a second.
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model), opened, chosen=Settings(first_token_s=60.0))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("f4")
         await until(pilot, lambda: "no completion yet" in screen_text(app))

@@ -17,6 +17,10 @@ GO_TO_LINE, FIND, UNDO, SETTINGS, MODELS = "\x07", "\x06", "\x1a", "\x1b[21~", "
 AUTOMATIC_OFF = "\x1b[17~"
 
 
+ALT_M, ALT_S, ALT_J, ALT_R, ALT_X = "\x1bm", "\x1bs", "\x1bj", "\x1br", "\x1bx"
+REPLACE, TAB = "\x12", "\t"
+
+
 @pytest.mark.parametrize(
     ("keys", "after"),
     [
@@ -27,14 +31,31 @@ AUTOMATIC_OFF = "\x1b[17~"
         (FIND + "two" + ENTER + ESCAPE + "\x1b[C" + "!", "one\ntwo!\nthree"),
         ("x" + UNDO + "y" + DOWN + UNDO + "z", "zone\ntwo\nthree"),
         (MODELS + ESCAPE + "\x1b[C" + "a" + SETTINGS + ESCAPE + "\x1b[C" + "b", "oanbe\ntwo\nthree"),
+        (ALT_M + ALT_M + ALT_S + ESCAPE + ALT_J + "x", "xone\ntwo\nthree"),
+        (REPLACE + "o" + TAB + "0" + ALT_R + ESCAPE + HOME + "x", "x0ne\ntw0\nthree"),
+        (REPLACE + "[eo]$" + TAB + "!" + ALT_X + ALT_R + ESCAPE + HOME + "x", "xon!\ntw!\nthre!"),
+        (FIND + ALT_J + "two" + ENTER + ESCAPE + UP + "x", "onex\ntwo\nthree"),
     ],
-    ids=["end", "there and back", "go to line", "twice", "find", "undo", "screens"],
+    ids=[
+        "end",
+        "there and back",
+        "go to line",
+        "twice",
+        "find",
+        "undo",
+        "screens",
+        "alt",
+        "all",
+        "regex",
+        "alt in a field",
+    ],
 )
 def test_keys_in_one_write(keys: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("one\ntwo\nthree")
     with terminal(str(path)) as term:
         term.until("Ln 1, Col 1")
+        term.until("Complete")
         term.child.delaybeforesend = None
         term.send(AUTOMATIC_OFF + keys + SAVE)
         term.until("Saved")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
+from localcoder import paths
 from localcoder.engine.local import LocalEngine
 from localcoder.models import licence, store
 from localcoder.tui.app import LocalcoderApp
@@ -62,6 +64,43 @@ async def test_a_file_is_added_used_and_forgotten(elsewhere: Path) -> None:
         await until(pilot, lambda: [model.name for model in store.installed()] == ["nano"])
 
 
+def _moved(path: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return path.rename(target)
+
+
+async def test_a_file_that_cannot_be_added_is_asked_for_again(elsewhere: Path) -> None:
+    app = app_on_store()
+    wrong, right = str(elsewhere) + "x", _moved(elsewhere, elsewhere.with_name("mine.gguf"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f2", "a")
+        await until(pilot, lambda: isinstance(app.screen, AskLine))
+        asked = app.screen
+        asked.query_one(Input).value = wrong
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, AskLine) and app.screen is not asked)
+        assert app.screen.query_one(Input).value == wrong
+        app.screen.query_one(Input).value = str(right)
+        await pilot.press("enter")
+        # Its name has no type: that is in the file.
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen) and re.search(r"mine +Q8_0", screen_text(app)))
+        await until(pilot, lambda: "d Delete" in screen_text(app))
+        await pilot.press("up")
+        await until(pilot, lambda: "d Delete" not in screen_text(app))
+
+
+async def test_a_long_path_can_be_read_before_it_is_deleted(elsewhere: Path) -> None:
+    inside = _moved(elsewhere, paths.models_dir() / ("a-model-with-a-name-of-its-own" * 4 + ".gguf"))
+    app = app_on_store()
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.press("f2")
+        await until(pilot, lambda: "a-model-with" in screen_text(app))
+        await pilot.press("down", "d")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        inner = "".join(row[10:-10].strip(" \u2502") for row in screen_text(app).splitlines())
+        assert "".join(str(inside).split()) in inner.replace(" ", "")
+
+
 async def test_a_checkpoint_is_converted_from_here(shared: Path) -> None:
     app = app_on_store()
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
@@ -99,6 +138,7 @@ async def test_the_licence_is_agreed_to_once(monkeypatch: pytest.MonkeyPatch) ->
             await until(pilot, lambda: isinstance(app.screen, Choose))
             assert question in screen_text(app)
             assert ("OpenRAIL-M" in screen_text(app)) == (number == 1)
-            await pilot.press("enter")
+            # The licence itself is not agreed to by one Enter too many.
+            await pilot.press(*["tab"] * (number == 1), "enter")
             await until(pilot, lambda: len(pulled) == number)  # noqa: B023 (it is waited for here)
         assert licence.is_accepted()

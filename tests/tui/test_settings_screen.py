@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from textual.widgets import Input, Switch
+from textual.widgets import Input, Static, Switch
 
 from localcoder import settings
 from localcoder.errors import LocalcoderError
@@ -35,7 +37,9 @@ async def test_a_changed_setting_is_applied_and_written() -> None:
         assert edit_screen(app).completing.options.max_tokens == 12
 
 
-async def test_another_model_in_the_settings_is_loaded_when_they_are_left() -> None:
+async def test_another_model_in_the_settings_is_loaded_when_they_are_left(tmp_path: Path) -> None:
+    other = tmp_path / "other.gguf"
+    other.touch()
     asked: list[str | None] = []
 
     def factory(model: str | None) -> FakeEngine:
@@ -48,8 +52,38 @@ async def test_another_model_in_the_settings_is_loaded_when_they_are_left() -> N
         await pilot.press("f10")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
         app.screen.query_one("#model", Input).focus()
-        await pilot.press(*"other", "escape")
-        await until(pilot, lambda: asked == [None, "other"])
+        await pilot.press(*"none", "escape")
+        await until(pilot, lambda: "There is no model named" in screen_text(app))
+        assert app.settings.model == ""
+        app.screen.query_one("#model", Input).value = str(other)
+        await pilot.press("escape")
+        await until(pilot, lambda: asked == [None, str(other)])
+
+
+async def test_what_the_settings_refused_does_not_keep_anyone_there() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        app.screen.query_one("#adapter", Input).focus()
+        await pilot.press(*"none", "escape")
+        await until(pilot, lambda: "There is no adapter file" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is edit_screen(app))
+        assert app.settings.adapter == ""
+
+
+async def test_the_setting_that_has_the_focus_stands_out() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        rows = list(app.screen.query(".row"))
+        for _ in range(3):
+            await pilot.press("tab")
+            shown = [row.styles.background for row in rows if row.has_pseudo_class("focus-within")]
+            others = {row.styles.background for row in rows if not row.has_pseudo_class("focus-within")}
+            assert len(shown) == 1 and shown[0] not in others
 
 
 async def test_a_theme_from_the_palette_is_kept() -> None:
@@ -76,6 +110,11 @@ def test_a_key_for_an_unknown_command_gets_the_nearest_one() -> None:
     assert caught.value.todo == "Did you mean `file.save`?"
 
 
+def _first_rows(app: LocalcoderApp) -> str:
+    """What stands in the help before its first heading."""
+    return screen_text(app).partition("First of all")[0]
+
+
 async def test_help_begins_with_where_one_is() -> None:
     app = make_app(FakeEngine(), "text")
     async with app.run_test(size=(110, 60)) as pilot:
@@ -83,7 +122,44 @@ async def test_help_begins_with_where_one_is() -> None:
         await until(pilot, lambda: "Accept the suggestion" in screen_text(app))
         assert "Here" not in screen_text(app)
         await pilot.press("escape", "ctrl+f", "f1")
-        await until(pilot, lambda: "Here" in screen_text(app) and "Regex" in screen_text(app))
+        await until(pilot, lambda: "Here" in screen_text(app) and "alt+r" in _first_rows(app))
+        assert "Regex" in _first_rows(app)
+
+
+async def test_help_finds_what_one_wants_to_do_and_speaks_of_no_ids() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(110, 40)) as pilot:
+        await pilot.press("alt+h")
+        await until(pilot, lambda: "First of all" in screen_text(app))
+        assert "ghost.accept" not in screen_text(app)
+        await pilot.press(*"dedent lines")
+        await until(pilot, lambda: "First of all" not in screen_text(app))
+        assert "shift+tab" in screen_text(app) and "Comment" not in screen_text(app)
+        await pilot.press(*"xyz")
+        await until(pilot, lambda: "Nothing here" in screen_text(app))
+        await pilot.press("escape", "f10", *["shift+tab"], "end")
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        assert any("ghost.accept_word" in str(line.content) for line in app.screen.query(".command").results(Static))
+
+
+async def test_the_footer_offers_what_the_moment_does() -> None:
+    app = make_app(FakeEngine(), "text")
+
+    def footer() -> str:
+        return screen_text(app).splitlines()[-1]
+
+    async with app.run_test(size=(120, 20)) as pilot:
+        await until(pilot, lambda: "Complete" in footer() and "Quit" in footer())
+        assert "Accept" not in footer()
+        await pilot.press("f5")
+        await until(pilot, lambda: all(word in footer() for word in ("Accept", "Word", "Line", "Dismiss", "Help")))
+        assert "Save" not in footer()
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Replace all" in footer() and "Regex" in footer())
+        assert "Save" not in footer() and "Accept" not in footer()
+        await pilot.press("escape", "ctrl+f")
+        await until(pilot, lambda: "Regex" in footer())
+        assert "Replace all" not in footer()
 
 
 async def test_the_palette_runs_commands_of_every_scope() -> None:

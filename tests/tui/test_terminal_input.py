@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
 
-from localcoder.tui.terminal_input import PasteParser
+from localcoder.tui.terminal_input import InputParser
 
 START, END = "\x1b[200~", "\x1b[201~"
 
 
 def parsed(*parts: str) -> list[tuple[str, str]]:
     """The pasted texts and the keys, in order, of what arrives in these parts."""
-    parser = PasteParser()
+    parser = InputParser()
     found = []
     for part in parts:
         for event in parser.feed(part):
@@ -40,6 +40,42 @@ def test_it_does_not_matter_where_the_reads_are_cut(text: str, cuts: list[int]) 
     parts = [whole[i:j] for i, j in zip([0, *places], [*places, len(whole)], strict=True)]
     expected = [("key", "k"), ("paste", text), ("key", "k")]
     assert parsed(*parts) == [item for item in expected if item != ("paste", "")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("\x1bm\x1bm", ["alt+m", "alt+m"]),
+        ("\x1bm\x1b[A\x1bOP", ["alt+m", "up", "f1"]),
+        ("\x1bsx\x1bM", ["alt+s", "x", "alt+shift+m"]),
+        ("\x1b]\x1b[\x1b[", ["alt+right_square_bracket", "alt+left_square_bracket", "alt+left_square_bracket"]),
+        ("\x1bs\x1b", ["alt+s", "escape"]),
+        ("\x1b\x1b[A", ["escape", "up"]),
+        ("\x1b\x7f\x1b\r", ["ctrl+w", "alt+enter"]),
+        ("\x1bf\x1bb", ["ctrl+right", "ctrl+left"]),
+        ("\x1b[109;3u", ["alt+m"]),
+        ("\x1b[97;;97u", ["a"]),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("cut", [1, 2, 3, 100])
+def test_alt_is_no_text(sent: str, keys: list[str], cut: int) -> None:
+    parser = InputParser()
+    events_of = [event for i in range(0, len(sent), cut) for event in parser.feed(sent[i : i + cut])]
+    events_of += parser.feed("")
+    found = [event for event in events_of if isinstance(event, events.Key)]
+    assert [event.key for event in found] == keys
+    assert not any(event.is_printable for event in found if event.key.startswith("alt+"))
+
+
+def test_escape_alone_comes_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("localcoder.tui.terminal_input.get_time", lambda: now)
+    parser = InputParser()
+    assert list(parser.feed("\x1b")) == list(parser.tick()) == []
+    now += 1
+    (event,) = parser.tick()
+    assert isinstance(event, events.Key) and event.key == "escape"
 
 
 @pytest.mark.parametrize("keys", ["\x1b[A", "\x1b[1;5C", "\x1b[Z"])

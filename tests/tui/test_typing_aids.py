@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from localcoder.code.languages import Language, by_name
+from localcoder.code.languages import PLAIN, Language, by_name
 from localcoder.tui.text.typing_aids import Typed, character, indent_unit, is_empty_pair, new_line, toggle_comment
 
-PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json"))
+PYTHON, C, HTML, RUBY, JSON, RUST, GO, YAML, SHELL = map(
+    by_name, ("python", "c", "html", "ruby", "json", "rust", "go", "yaml", "shell")
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,9 @@ PYTHON, C, HTML, RUBY, JSON = map(by_name, ("python", "c", "html", "ruby", "json
         ("def call", "", RUBY, Typed("\n    ")),
         ("items.each do |item|", "", RUBY, Typed("\n    ")),
         ("label:", "", C, Typed("\n")),
+        ("  case 'a':", "", C, Typed("\n      ")),
+        ("  default: // why", "", GO, Typed("\n      ")),
+        ("  case x of", "", SHELL, Typed("\n  ")),
     ],
 )
 def test_enter(before: str, after: str, language: Language, typed: Typed) -> None:
@@ -28,20 +33,26 @@ def test_enter(before: str, after: str, language: Language, typed: Typed) -> Non
 
 
 @pytest.mark.parametrize(
-    ("key", "before", "after", "typed"),
+    ("key", "before", "after", "language", "typed"),
     [
-        ("(", "f", "", Typed("()", back=1)),
-        ("(", "f", "x", Typed("(")),
-        (")", "f(", ")", Typed("", back=-1)),
-        ('"', "x = ", "", Typed('""', back=1)),
-        ('"', 'x = "a', '"', Typed("", back=-1)),
-        ("'", "don", "", Typed("'")),
-        ("'", 's = "it', '"', Typed("'")),
-        ("{", "x ", ")", Typed("{}", back=1)),
+        ("(", "f", "", PYTHON, Typed("()", back=1)),
+        ("(", "f", "x", PYTHON, Typed("(")),
+        (")", "f(", ")", PYTHON, Typed("", back=-1)),
+        ('"', "x = ", "", PYTHON, Typed('""', back=1)),
+        ('"', 'x = "a', '"', PYTHON, Typed("", back=-1)),
+        ("'", "don", "", PYTHON, Typed("'")),
+        ("'", 's = "it', '"', PYTHON, Typed("'")),
+        ("{", "x ", ")", PYTHON, Typed("{}", back=1)),
+        ("'", "fn f<", ">(x: &str)", RUST, Typed("'")),
+        ("'", "x: &", " str", RUST, Typed("'")),
+        ('"', "let s = ", ";", RUST, Typed('""', back=1)),
+        ("`", "s := ", "", GO, Typed("``", back=1)),
+        ("`", "x = ", "", PYTHON, Typed("`")),
+        ("'", "the dogs", " bone", PLAIN, Typed("'")),
     ],
 )
-def test_a_character(key: str, before: str, after: str, typed: Typed) -> None:
-    assert character(key, before, after) == typed
+def test_a_character(key: str, before: str, after: str, language: Language, typed: Typed) -> None:
+    assert character(key, before, after, language) == typed
 
 
 def test_empty_pairs() -> None:
@@ -62,6 +73,6 @@ def test_comments_go_and_come() -> None:
 
 
 def test_the_step_of_indentation_is_the_text_s_own() -> None:
-    assert indent_unit(["a", "  b", "    c", "  d"], 4) == "  "
-    assert indent_unit(["a", "\tb"], 4) == "\t"
-    assert indent_unit([], 3) == "   "
+    assert indent_unit(["a", "  b", "    c", "  d"], "    ") == "  "
+    assert indent_unit(["a", "\tb"], "    ") == "\t"
+    assert indent_unit([], "   ") == "   "

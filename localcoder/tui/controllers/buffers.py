@@ -72,6 +72,11 @@ class Buffers:
         buffer.editor.focus()
         self._shown()
 
+    def show_at(self, index: int) -> None:
+        """Show the one at this place, if there is one."""
+        if index < len(self._open):
+            self.show(self._open[index])
+
     def step(self, by: int) -> None:
         """Show the next (1) or the previous (-1) buffer, around the ends."""
         self.show(self._open[(self.front_index + by) % len(self._open)])
@@ -83,6 +88,9 @@ class Buffers:
 
     def warn_about(self, buffer: Buffer) -> None:
         """Say what is unusual about a file that was just opened."""
+        if buffer.saved.encoding != "utf-8":
+            label = buffer.saved.encoding_label
+            self._warn(f"{buffer.name} is not UTF-8. It is read as {label}, and saved as that.")
         if has_mixed_newlines(buffer.saved.text):
             self._warn(f"{buffer.name} ends its lines in two ways, \\n and \\r\\n. Both are kept; ␍ marks the second.")
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
+from textual.document._document import Location, Selection
 from textual.dom import DOMNode
 from textual.timer import Timer
 from textual.worker import Worker
@@ -108,13 +109,18 @@ class Completing:
             editor.put_ghost(None)
             self._start(self._another(editor))
 
-    def edited(self, editor: Editor, *, followed_ghost: bool) -> None:
-        """The text changed: end what runs, unless the change is what it suggests, and wait for a pause."""
-        if followed_ghost and (editor.ghost is not None or self.is_running):
+    def edited(self, event: Editor.Edited) -> None:
+        """The text changed: end what runs, unless the change is what it suggests, and wait for a pause.
+
+        Who takes a change back looks at what was there: nothing is suggested into that.
+        """
+        editor = event.editor
+        if event.followed_ghost and (editor.ghost is not None or self.is_running):
             return
         self.stop()
-        if self.is_automatic:
-            self._timer = self._owner.set_timer(self._pause.seconds, lambda: self._pause_ended(editor))
+        if self.is_automatic and not event.is_undo:
+            typed_at = editor.cursor_location
+            self._timer = self._owner.set_timer(self._pause.seconds, lambda: self._pause_ended(editor, typed_at))
 
     def moved(self, editor: Editor) -> None:
         """The cursor moved: what is still being read for the place where it was is not needed here."""
@@ -143,9 +149,10 @@ class Completing:
     def _start(self, work: Coroutine[None, None, object]) -> None:
         self._worker = self._owner.run_worker(self._guarded(work), group=_WORKERS, exclusive=True, exit_on_error=False)
 
-    def _pause_ended(self, editor: Editor) -> None:
+    def _pause_ended(self, editor: Editor, typed_at: Location) -> None:
         self._timer = None
-        if editor.has_focus and editor.selection.is_empty and not editor.is_blank:
+        is_where_typed = editor.selection == Selection.cursor(typed_at)
+        if editor.has_focus and is_where_typed and not editor.is_inside_word and not editor.is_blank:
             self._ask(editor, self.least_confidence)
 
     def _is_at_cursor(self, editor: Editor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from textual.screen import Screen
@@ -14,7 +15,7 @@ from localcoder.tui.controllers.autosave import Autosave
 from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.dialogs.ask import AskLine, Choose, PickOne
-from localcoder.tui.files import TextFile, read_text_file, write_text_file
+from localcoder.tui.files import NotInEncoding, TextFile, new_file, read_text_file, require_place, write_text_file
 from localcoder.tui.notices import show_error
 
 
@@ -92,7 +93,7 @@ class Filing:
         self._owner.app.exit()
 
     async def _save(self, buffer: Buffer) -> bool:
-        return await self._save_as(buffer) if buffer.path is None else self._write(buffer, buffer.path)
+        return await (self._save_as(buffer) if buffer.path is None else self._write(buffer, buffer.path))
 
     async def _save_as(self, buffer: Buffer) -> bool:
         ask = self._owner.app.push_screen_wait
@@ -104,16 +105,24 @@ class Filing:
             question = f"{path} exists. Replace it?"
             if await ask(Choose(question, [("no", "Keep it"), ("yes", "Replace")])) != "yes":
                 return False
-        return self._write(buffer, path)
+        return await self._write(buffer, path)
 
-    def _write(self, buffer: Buffer, path: Path) -> bool:
+    async def _write(self, buffer: Buffer, path: Path) -> bool:
         if buffer.is_of(path) and not self._disk_watch.may_write(buffer):
             return not buffer.is_modified
+        content = buffer.content
         try:
-            buffer.set_saved(path, write_text_file(path, buffer.content))
+            try:
+                written = write_text_file(path, content)
+            except NotInEncoding as error:
+                question = Choose(error.what, [("no", "Do not save"), ("yes", "Save as UTF-8")])
+                if await self._owner.app.push_screen_wait(question) != "yes":
+                    return False
+                written = write_text_file(path, replace(content, encoding="utf-8"))
         except LocalcoderError as error:
             show_error(self._owner, error)
             return False
+        buffer.set_saved(path, written)
         session.remember_file(path)
         self._changed()
         self._autosave.soon()
@@ -127,9 +136,13 @@ class Filing:
                 return
         try:
             content = read_text_file(path)
+            if content.stamp is None:
+                require_place(path)
         except LocalcoderError as error:
             show_error(self._owner, error)
             return
+        if content.stamp is None:
+            self._owner.notify(new_file(path), timeout=4, markup=False)
         session.remember_file(path)
         # An empty buffer that nobody used makes room.
         unused = [buffer for buffer in self._buffers if buffer.path is None and buffer.editor.is_blank]

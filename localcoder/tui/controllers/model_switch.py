@@ -46,13 +46,31 @@ class ModelSwitch:
     async def toggle_adapter(self) -> None:
         """Take the adapter off, or put it on; asks for its file when there is none."""
         settings = self._settings.now
-        changes: dict[str, object] = {"adapter_on": not settings.adapter_on}
-        if not settings.adapter:
-            answer = await self._owner.app.push_screen_wait(AskLine("LoRA adapter: FILE.gguf, or FILE.gguf:SCALE"))
-            if answer is None:
+        try:
+            if settings.adapter:
+                self._settings.change("adapter_on", not settings.adapter_on)
+            elif await self._ask_for_adapter():
+                self._settings.change("adapter_on", True)
+            else:
                 return
-            changes = {"adapter": answer, "adapter_on": True}
-        await self._load(self._engines.model, changes)
+        except LocalcoderError as error:
+            show_error(self._owner, error)
+            return
+        await self._load(self._engines.model, {})
+
+    async def _ask_for_adapter(self) -> bool:
+        """Ask until a file is named that is an adapter, or none is wanted."""
+        answer: str | None = ""
+        while answer := await self._owner.app.push_screen_wait(
+            AskLine("LoRA adapter: FILE.gguf, or FILE.gguf:SCALE", answer or "")
+        ):
+            try:
+                self._settings.change("adapter", answer)
+            except LocalcoderError as error:
+                show_error(self._owner, error)
+            else:
+                return True
+        return False
 
     async def _load(self, model: str | None, changes: Mapping[str, object]) -> None:
         editor = self._buffers.front.editor

@@ -23,14 +23,18 @@ from localcoder.tui.status import Status, describe
 from localcoder.tui.text.difference import agreement, marked
 from localcoder.tui.text.display import drawable
 
+_ALIKE = 1.15
+"""Chosen: two runs of one model differ by that much on a machine that does something else too."""
 
-class CompareScreen(ModalScreen[None]):
-    """Runs the model in use and the model `other` on the same document."""
+
+class CompareScreen(ModalScreen[str | None]):
+    """Runs the model in use and the model `other` on the same document. Gives the other if it is to be used."""
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f9", "dismiss(None)", "Close"),
         Binding("r", "again", "Again"),
+        Binding("u", "use", "Use the one on the right"),
     ]
 
     def __init__(self, document: Document, options: Options, other: str, engines: EngineHost) -> None:
@@ -62,22 +66,33 @@ class CompareScreen(ModalScreen[None]):
 
     @work(exclusive=True, exit_on_error=False)
     async def action_again(self) -> None:
-        """One after the other: side by side they would slow each other down."""
+        """One after the other: side by side they would slow each other down.
+
+        And twice: the first time one of them is still being read from the disk, or has read the prompt before.
+        """
         verdict = self.query_one("#verdict", Static)
         verdict.update("")
         try:
-            left = await self._run("left", await self._engines.engine())
-            if self._engine is None:
-                self.query_one("#right-name", Static).update(f"{Path(self._other).stem}: loading…")
-                self._engine = self._engines.another(self._other)
-            right = await self._run("right", self._engine)
+            await self._run_both()
+            verdict.update("Once more, for the speed…")
+            left, right = await self._run_both()
         except LocalcoderError as error:
             verdict.update(f"{error.what} {error.todo}")
             return
         texts = marked(left.text, right.text, "reverse")
         self.query_one("#left-text", Static).update(texts[0])
         self.query_one("#right-text", Static).update(texts[1])
-        verdict.update(_verdict(left, right))
+        verdict.update(f"{_sameness(left, right)}. {speed_verdict(left, right)}".strip())
+
+    def action_use(self) -> None:
+        self.dismiss(self._other)
+
+    async def _run_both(self) -> tuple[Completion, Completion]:
+        left = await self._run("left", await self._engines.engine())
+        if self._engine is None:
+            self.query_one("#right-name", Static).update(f"{Path(self._other).stem}: loading…")
+            self._engine = self._engines.another(self._other)
+        return left, await self._run("right", self._engine)
 
     async def _run(self, side: str, engine: Engine) -> Completion:
         text = self.query_one(f"#{side}-text", Static)
@@ -100,11 +115,17 @@ class CompareScreen(ModalScreen[None]):
         raise AssertionError("a completion always ends with one")
 
 
-def _verdict(left: Completion, right: Completion) -> str:
+def _sameness(left: Completion, right: Completion) -> str:
     same = agreement(left.text, right.text)
-    words = "The same text" if same == 1 else f"{same:.0%} the same; what differs is marked"
+    return "The same text" if same == 1 else f"{same:.0%} the same; what differs is marked"
+
+
+def speed_verdict(left: Completion, right: Completion) -> str:
+    """Which of two wrote faster; empty where too little was written to tell."""
     slow, fast = sorted((left, right), key=lambda completion: completion.stats.tokens_per_s)
-    if slow.stats.tokens_per_s <= 0 or fast.stats.tokens_generated < 2:
-        return f"{words}."
+    if slow.stats.tokens_per_s <= 0 or min(left.stats.tokens_generated, right.stats.tokens_generated) < 2:
+        return ""
     factor = fast.stats.tokens_per_s / slow.stats.tokens_per_s
-    return f"{words}. {fast.model} writes {factor:.1f} times as fast."
+    if factor < _ALIKE:
+        return "Both write about as fast."
+    return f"{fast.model} writes {factor:.1f} times as fast."

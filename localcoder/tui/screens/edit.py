@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, TextArea
@@ -19,24 +19,27 @@ from localcoder.assembly import make_options
 from localcoder.completion.complete import Completion
 from localcoder.completion.ending import MODES
 from localcoder.errors import LocalcoderError
-from localcoder.models import measured_speed, store
-from localcoder.models.memory_fit import gigabytes
+from localcoder.models import measured_speed
 from localcoder.power import LOOK_S, PowerWatch
 from localcoder.tui.buffer import Buffer
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
+from localcoder.tui.controllers import copying
 from localcoder.tui.controllers.autosave import Autosave
 from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.completing import Completing
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.controllers.filing import Filing
+from localcoder.tui.controllers.languages import Languages
 from localcoder.tui.controllers.model_switch import ModelSwitch
 from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.controllers.searching import Searching
-from localcoder.tui.dialogs.ask import AskLine, PickOne
+from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.engines import EngineHost
+from localcoder.tui.footer import for_the_moment
 from localcoder.tui.live_settings import LiveSettings
 from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
+from localcoder.tui.screens.side_screens import NO_COMPLETION, SideScreens
 from localcoder.tui.start import Opened
 from localcoder.tui.status import Status
 from localcoder.tui.widgets.disk_bar import Answer, DiskBar
@@ -81,11 +84,10 @@ class EditScreen(Screen[None]):
         self._settings = settings
         self._engines = engines
         self._power = power
-        self._model_job = model_job
         self._ask_at_once = ask_at_once
         self._is_ready = False
         self._title_bar = TitleBar()
-        self._find_bar = FindBar()
+        self.find_bar = FindBar()
         self._disk_bar = DiskBar(keys_of(COMMANDS_BY_ID["file.changed"], settings.now.keys))
         self._status_line = StatusLine()
         self.buffers = Buffers(configure=self._configure, shown=self._buffer_shown, warn=self._warn)
@@ -102,24 +104,28 @@ class EditScreen(Screen[None]):
         )
         self.completing.is_automatic = settings.now.automatic
         self.completing.least_confidence = settings.now.least_confidence
-        self._searching = Searching(self._find_bar)
+        self._searching = Searching(self.find_bar)
         self._autosave = Autosave(self, self.buffers, model=lambda: engines.model)
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
         self._filing = Filing(self, self.buffers, self.disk_watch, self._autosave, changed=self._buffer_shown)
+        self._languages = Languages(self, self.buffers, changed=self._show_place)
         self._model_switch = ModelSwitch(
             self, engines, settings, self.buffers, self.completing, changed=self._show_model
         )
+        self._side_screens = SideScreens(self, engines, model_job, self.buffers, self.completing, self._model_switch)
 
     def compose(self) -> ComposeResult:
         yield self._title_bar
         yield self.buffers.begin(self._opened, self._active)
-        yield self._find_bar
+        yield self.find_bar
         yield self._disk_bar
         yield self._status_line
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self._is_ready = True
+        # The footer was made while no command was possible yet.
+        self.refresh_bindings()
         self._settings.watch(self._setting_changed)
         self._show_model()
         self._show_files()
@@ -129,6 +135,8 @@ class EditScreen(Screen[None]):
         self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
             self.buffers.warn_about(buffer)
+            if buffer.is_modified:
+                self._languages.look(buffer)
         self._autosave.soon()
         begin = self.completing.ask if self._ask_at_once else self.completing.read_ahead
         self.call_after_refresh(begin, self.editor)
@@ -149,6 +157,10 @@ class EditScreen(Screen[None]):
         """Another model or adapter is in the settings."""
         self._work("models", self._model_switch.reload())
 
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        return for_the_moment(super().active_bindings, self)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # A key can come before everything is in its place.
         return self._is_ready and super().check_action(action, parameters)
@@ -164,7 +176,8 @@ class EditScreen(Screen[None]):
         editor.show_line_numbers = settings.line_numbers
         editor.closes_brackets = settings.close_brackets
         editor.indent_by(max(settings.indent_width, 1))
-        editor.placeholder = "Type or paste code. After a pause, or on F5, the model suggests what comes next."
+        keys = " or ".join(keys_of(COMMANDS_BY_ID["completion.ask"], settings.keys).split())
+        editor.placeholder = f"Type or paste code. After a pause, or on {keys}, the model suggests what comes next."
 
     # --- What happens
 
@@ -173,7 +186,7 @@ class EditScreen(Screen[None]):
         # Restoring an unsaved text is an edit too, and comes before everything is in its place.
         if not self._is_ready:
             return
-        self.completing.edited(event.editor, followed_ghost=event.followed_ghost)
+        self.completing.edited(event)
         self._show_files()
         self._autosave.soon()
 
@@ -191,6 +204,7 @@ class EditScreen(Screen[None]):
     @on(Editor.Pasted)
     def _pasted(self, event: Editor.Pasted) -> None:
         self.completing.read_ahead(event.editor)
+        self._languages.look(self.buffers.front)
 
     @on(Editor.GhostGone)
     def _ghost_gone(self) -> None:
@@ -261,6 +275,9 @@ class EditScreen(Screen[None]):
     def action_answer_disk(self) -> None:
         self._disk_bar.answer_now()
 
+    def action_choose_language(self) -> None:
+        self._work("question", self._languages.choose())
+
     def action_toggle_wrap(self) -> None:
         self.editor.soft_wrap = not self.editor.soft_wrap
 
@@ -287,37 +304,11 @@ class EditScreen(Screen[None]):
         self.notify(f"Suggestions are now: {_MODE_NAMES[mode]}.", timeout=3)
         self._show_place()
 
-    # A screen that is seldom seen is imported when it is opened: the first frame comes earlier.
-
     def action_inspect(self) -> None:
-        from localcoder.tui.screens.inspect import InspectScreen
-
-        last, document = self.completing.last, self.completing.last_document
-        if last is None or document is None:
-            self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
-        else:
-            # What was read or not, it would now stand over what was asked for.
-            self.app.clear_notifications()
-            self.app.push_screen(InspectScreen(last, document, self._engines))
+        self._side_screens.inspect()
 
     def action_compare(self) -> None:
-        self._work("compare", self._compare())
-
-    async def _compare(self) -> None:
-        from localcoder.tui.screens.compare import CompareScreen
-
-        loaded = self._engines.info
-        others = [model for model in store.installed() if loaded is None or Path(loaded.path) != model.path]
-        if not others:
-            self.notify("There is only one model here. F2 gets another: pull it, add a file, convert one.", timeout=6)
-            return
-        items = [(str(model.path), f"{model.name}  {gigabytes(model.size_bytes)}") for model in others]
-        other = await self.app.push_screen_wait(PickOne("Compare with which model?", items))
-        if other is not None:
-            self.completing.stop()
-            self.app.clear_notifications()
-            document, options = self.editor.snapshot(), self.completing.options
-            self.app.push_screen(CompareScreen(document, options, other, self._engines))
+        self._work("compare", self._side_screens.compare())
 
     def action_toggle_shading(self) -> None:
         self.completing.is_shaded = not self.completing.is_shaded
@@ -330,23 +321,17 @@ class EditScreen(Screen[None]):
         self.notify(f"Suggestions now {how}.", timeout=3)
 
     def action_copy(self) -> None:
-        editor = self.editor
-        if editor.selected_text:
-            self._copy("the selection", editor.selected_text)
-        elif editor.ghost and editor.ghost.text:
-            self._copy("the suggestion", editor.ghost.text)
-        else:
-            self.action_copy_all()
+        self._copy(*copying.what_is_meant(self.editor, self.completing))
 
     def action_copy_all(self) -> None:
-        self._copy("the buffer", self.editor.text)
+        self._copy(*copying.whole(self.editor))
 
     def action_copy_completion(self) -> None:
-        last = self.completing.last
-        if last is None:
-            self.notify("There is no completion yet: ask for one with ^space or F5.", timeout=4)
+        found = copying.completion(self.completing)
+        if found is None:
+            self.notify(NO_COMPLETION, timeout=4)
         else:
-            self._copy("the completion", last.text)
+            self._copy(*found)
 
     def _copy(self, what: str, text: str) -> None:
         self.post_message(self.Copy(what, text))
@@ -372,16 +357,11 @@ class EditScreen(Screen[None]):
     def action_next_buffer(self, step: int) -> None:
         self.buffers.step(step)
 
+    def action_show_buffer(self, index: int) -> None:
+        self.buffers.show_at(index)
+
     def action_models(self) -> None:
-        self._work("models", self._choose_model())
-
-    async def _choose_model(self) -> None:
-        from localcoder.tui.screens.models import ModelsScreen
-
-        self.app.clear_notifications()
-        model = await self.app.push_screen_wait(ModelsScreen(self._engines, self._model_job))
-        if model is not None:
-            await self._model_switch.use(model)
+        self._work("models", self._side_screens.choose_model())
 
     def action_toggle_adapter(self) -> None:
         self._work("models", self._model_switch.toggle_adapter())

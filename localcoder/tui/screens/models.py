@@ -15,7 +15,8 @@ from textual.widgets import DataTable, Footer, Static
 
 from localcoder.errors import LocalcoderError
 from localcoder.models import licence, measured_speed, store
-from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name, type_in_name
+from localcoder.models.catalog import ENTRIES, LICENCE, Entry, size_in_name
+from localcoder.models.description import type_of
 from localcoder.models.memory_fit import Fit, fit, gigabytes
 from localcoder.tui.dialogs.ask import AskLine, Choose
 from localcoder.tui.engines import EngineHost
@@ -45,7 +46,7 @@ def _rows() -> list[_Row]:
     rows = [
         _Row(
             model.name,
-            type_in_name(model.path.resolve().stem),
+            type_of(model),
             model.size_bytes,
             fit(model.size_bytes, size_in_name(model.name)),
             installed=model,
@@ -116,7 +117,8 @@ class ModelsScreen(ModalScreen[str | None]):
         lines += ["", LICENCE, licence.ADDRESS] if is_new else []
         if row.fit.verdict == "does not fit":
             lines[2:2] = ["", f"It does not fit this machine: {row.fit.reason}."]
-        choices = [("pull", "Agree and pull" if is_new else "Pull"), ("no", "No")]
+        # To a licence nobody agrees with one key too many.
+        choices = [("no", "No"), ("pull", "Agree and pull")] if is_new else [("pull", "Pull"), ("no", "No")]
         if await self.app.push_screen_wait(Choose("\n".join(lines), choices)) == "pull":
             try:
                 if is_new:
@@ -127,14 +129,17 @@ class ModelsScreen(ModalScreen[str | None]):
 
     @work(group="question", exclusive=True)
     async def action_add(self) -> None:
-        answer = await self.app.push_screen_wait(AskLine("Path of a GGUF file (it stays where it is)"))
-        if answer is not None:
+        answer: str | None = ""
+        while answer := await self.app.push_screen_wait(
+            AskLine("Path of a GGUF file (it stays where it is)", answer or "")
+        ):
             try:
                 added = store.add(Path(answer))
             except LocalcoderError as error:
                 show_error(self, error)
             else:
                 self._reload(added.name)
+                return
 
     @work(group="question", exclusive=True)
     async def action_convert(self) -> None:
@@ -164,6 +169,12 @@ class ModelsScreen(ModalScreen[str | None]):
                 show_error(self, error)
             self._reload()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "delete" and self.is_mounted:
+            row = self._current()
+            return row is not None and row.installed is not None and not row.installed.is_bundled
+        return super().check_action(action, parameters)
+
     def action_stop(self) -> None:
         self._job.stop()
 
@@ -171,6 +182,7 @@ class ModelsScreen(ModalScreen[str | None]):
 
     @on(DataTable.RowHighlighted)
     def _show_detail(self) -> None:
+        self.refresh_bindings()
         row = self._current()
         if row is None:
             return

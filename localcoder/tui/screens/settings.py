@@ -16,6 +16,7 @@ from textual.widgets import Footer, Input, Select, Static, Switch
 from localcoder import settings
 from localcoder.errors import LocalcoderError
 from localcoder.paths import settings_file
+from localcoder.tui.commands import COMMANDS, keys_of
 from localcoder.tui.live_settings import LiveSettings
 
 _LOADED_WITH = frozenset(
@@ -36,11 +37,16 @@ class SettingsScreen(ModalScreen[bool]):
         super().__init__()
         self._live = live
         self._needs_loading = False
+        self._refused: dict[str | None, str] = {}
 
     def action_close(self) -> None:
-        for field in self.query(".row > Input").results(Input):
-            self._take(field)
-        self.dismiss(self._needs_loading)
+        refused = {
+            field.id: field.value for field in self.query(".row > Input").results(Input) if not self._take(field)
+        }
+        # Who has read why, and leaves again, leaves without it.
+        if refused in ({}, self._refused):
+            self.dismiss(self._needs_loading)
+        self._refused = refused
 
     def compose(self) -> ComposeResult:
         with Vertical(id="panel"):
@@ -49,7 +55,10 @@ class SettingsScreen(ModalScreen[bool]):
                 for name in settings.names():
                     if name != "keys":
                         yield self._row(name, getattr(self._live.now, name))
-                yield Static('Other keys for a command: [keys] in the file, like "file.save" = "f3"; F1 lists the ids.')
+                yield Static('Other keys for a command: [keys] in the file, like "file.save" = "f3". The commands:')
+                for command in COMMANDS:
+                    keys = keys_of(command, self._live.now.keys)
+                    yield Static(f"{command.id:<24} {keys:<16} {command.label}", classes="command", markup=False)
             yield Static(id="problem", markup=False)
             yield Footer(compact=True, show_command_palette=False)
 
@@ -81,24 +90,28 @@ class SettingsScreen(ModalScreen[bool]):
     def _entered(self, event: Input.Submitted | Input.Blurred) -> None:
         self._take(event.input)
 
-    def _take(self, field: Input) -> None:
+    def _take(self, field: Input) -> bool:
+        """Set what was entered; False, with the reason shown, where that cannot be."""
         kind = type(getattr(self._live.now, field.id or ""))
         try:
-            self._set(field.id, kind(field.value))
+            value = kind(field.value)
         except ValueError:
             self._say(f"{field.id}: {field.value!r} is not a number.")
+            return False
+        return self._set(field.id, value)
 
-    def _set(self, name: str | None, value: Any) -> None:
+    def _set(self, name: str | None, value: Any) -> bool:
         assert name is not None
         if getattr(self._live.now, name) == value:
-            return
+            return True
         try:
             self._live.change(name, value)
         except LocalcoderError as error:
             self._say(f"{error.what} {error.todo}")
-        else:
-            self._say("")
-            self._needs_loading |= name in _LOADED_WITH
+            return False
+        self._say("")
+        self._needs_loading |= name in _LOADED_WITH
+        return True
 
     def _say(self, problem: str) -> None:
         self.query_one("#problem", Static).update(problem)

@@ -11,6 +11,7 @@ from localcoder.code.languages import Language
 PAIRS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
 _CLOSING = frozenset(PAIRS.values())
 _QUOTES = frozenset("\"'`")
+_CASE = re.compile(r"\s*(case\b.*|default\s*):\s*((//|/\*).*)?$")
 _SAMPLE_LINES = 2_000
 """How far a file is searched for an indented line. Chosen: past any header of comments and imports."""
 
@@ -23,12 +24,15 @@ class Typed:
     back: int = 0
 
 
+STEP_OVER = Typed("", back=-1)
+
+
 def indentation_of(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def indent_unit(lines: Sequence[str], default_width: int) -> str:
-    """What this text indents by: a tab, or the smallest step of spaces that its first lines take."""
+def indent_unit(lines: Sequence[str], default: str) -> str:
+    """What this text indents by: a tab, or the step of spaces that its first lines take; `default` without any."""
     steps: dict[int, int] = {}
     previous = 0
     for line in lines[:_SAMPLE_LINES]:
@@ -39,13 +43,13 @@ def indent_unit(lines: Sequence[str], default_width: int) -> str:
             if width - previous in (2, 3, 4, 8):
                 steps[width - previous] = steps.get(width - previous, 0) + 1
             previous = width
-    return " " * (max(steps, key=lambda step: steps[step]) if steps else default_width)
+    return " " * max(steps, key=lambda step: steps[step]) if steps else default
 
 
 def new_line(before: str, after: str, unit: str, language: Language) -> Typed:
     """What Enter types between the two halves of a line: as deep as the line, and deeper after what opens a block."""
     depth = indentation_of(before)
-    opens = re.search(language.indent_after, before) is not None
+    opens = re.search(language.indent_after, before) is not None or (language.has_cases and _CASE.match(before))
     if opens and after.lstrip()[:1] in ")]}" and after.lstrip()[:1] and before.rstrip()[-1:] in "([{":
         return Typed(f"\n{depth}{unit}\n{depth}", back=len(depth) + 1)
     if language.name == "python" and re.match(r"\s*(return|pass|break|continue|raise)\b", before) and not opens:
@@ -53,11 +57,13 @@ def new_line(before: str, after: str, unit: str, language: Language) -> Typed:
     return Typed("\n" + depth + (unit if opens else ""))
 
 
-def character(typed: str, before: str, after: str) -> Typed:
+def character(typed: str, before: str, after: str, language: Language) -> Typed:
     """What a typed character becomes: an opening bracket brings its partner, a partner already there is stepped over
-    (as `Typed("", back=-1)`)."""
+    (as `STEP_OVER`)."""
+    if typed in _QUOTES and typed not in language.quotes:
+        return Typed(typed)
     if typed in _CLOSING and after.startswith(typed) and (typed not in _QUOTES or _is_open_quote(typed, before)):
-        return Typed("", back=-1)
+        return STEP_OVER
     if typed in PAIRS and _may_pair(typed, before, after):
         return Typed(typed + PAIRS[typed], back=1)
     return Typed(typed)

@@ -10,8 +10,9 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.cache import LRUCache
-from textual.document._document import Location
+from textual.document._document import Location, Selection
 from textual.document._document_navigator import DocumentNavigator
 from textual.expand_tabs import expand_text_tabs_from_widths
 from textual.geometry import Region, Size
@@ -23,6 +24,7 @@ from localcoder.tui.text.display import DrawableWrapping, drawable
 from localcoder.tui.text.highlighter import Highlighter, Span
 from localcoder.tui.text.lines import LineDocument
 from localcoder.tui.text.search import Match
+from localcoder.tui.text.words import word_at
 
 _UNDO_STEPS = 10_000
 """Chosen: a day's typing; Textual's default is 50."""
@@ -294,6 +296,18 @@ class CodeArea(TextArea):
     def _recompute_cursor_offset(self) -> None:
         # In the middle of an undo the cursor can still be where the text no longer is.
         self._cursor_offset = self.wrapped_document.location_to_offset(self.clamp_visitable(self.cursor_location))
+
+    # --- The mouse
+
+    def on_click(self, event: events.Click) -> None:
+        """Two clicks take a word, three a line."""
+        row, column = self.get_target_document_location(event)
+        if event.chain == 2:
+            start, end = word_at(self.document[row], column)
+            self.selection = Selection((row, start), (row, end))
+        elif event.chain == 3:
+            below = (row + 1, 0) if row + 1 < self.document.line_count else (row, len(self.document[row]))
+            self.selection = Selection((row, 0), below)
 
     # --- Brackets
 

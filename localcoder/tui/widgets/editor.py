@@ -14,7 +14,7 @@ from textual.document._edit import Edit
 from textual.geometry import Offset
 from textual.message import Message
 
-from localcoder.code.languages import language_of
+from localcoder.code.languages import Language, language_of
 from localcoder.completion.document import Document
 from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
@@ -22,6 +22,7 @@ from localcoder.tui.text import typing_aids
 from localcoder.tui.text.ghost import Fate, Ghost
 from localcoder.tui.text.lines import Rewrite, difference, newline_of, row_after
 from localcoder.tui.text.typing_aids import Typed
+from localcoder.tui.text.words import is_inside_word
 from localcoder.tui.widgets.ghost_area import GhostArea
 
 _GHOST_ACTIONS = frozenset({"accept_ghost", "accept_ghost_word", "accept_ghost_line", "dismiss_ghost"})
@@ -32,10 +33,12 @@ class Editor(GhostArea):
 
     @dataclass
     class Edited(Message):
-        """The text changed. `followed_ghost`: by typing what the ghost says, or by accepting some of it."""
+        """The text changed. `followed_ghost`: by typing what the ghost says, or by accepting some of it. `is_undo`: to
+        what it was, or back."""
 
         editor: Editor
         followed_ghost: bool
+        is_undo: bool = False
 
         @property
         def control(self) -> Editor:
@@ -80,18 +83,23 @@ class Editor(GhostArea):
         super().__init__(text, language_known=language_of(path, first_line), id=id)
         self.path = path
         self.closes_brackets = True
+        self._width_wanted = self.indent_width
         self._take_over_indentation()
 
     def indent_by(self, width: int) -> None:
-        """Columns of a step and of a tab, for a text that does not show its own."""
-        self.indent_width = width
+        """Columns of a tab, and of a step where neither the text nor its language has one of its own."""
+        self._width_wanted = width
+        self._take_over_indentation()
+
+    def set_language(self, language: Language) -> None:
+        super().set_language(language)
         self._take_over_indentation()
 
     def _take_over_indentation(self) -> None:
-        self._unit = typing_aids.indent_unit(self.document.lines, self.indent_width)
+        default = self.known_language.step or " " * self._width_wanted
+        self._unit = typing_aids.indent_unit(self.document.lines, default)
         self.indent_type = "tabs" if self._unit == "\t" else "spaces"
-        if self._unit != "\t":
-            self.indent_width = len(self._unit)
+        self.indent_width = self._width_wanted if self._unit == "\t" else len(self._unit)
 
     def load(self, text: str) -> None:
         """Another text in place of this one, byte for byte, as one step of undo.
@@ -146,12 +154,12 @@ class Editor(GhostArea):
     def undo(self) -> None:
         self.clear_ghost()
         super().undo()
-        self.post_message(self.Edited(self, followed_ghost=False))
+        self.post_message(self.Edited(self, followed_ghost=False, is_undo=True))
 
     def redo(self) -> None:
         self.clear_ghost()
         super().redo()
-        self.post_message(self.Edited(self, followed_ghost=False))
+        self.post_message(self.Edited(self, followed_ghost=False, is_undo=True))
 
     def change_lines(self, first: int, last: int, change: Callable[[Sequence[str]], list[str]]) -> None:
         """Replace whole lines, as one step of undo; the selection stays on the same lines."""
@@ -218,7 +226,7 @@ class Editor(GhostArea):
         elif event.is_printable and event.character and self.closes_brackets and self.selection.is_empty:
             ghost = self._ghost.text if self._ghost else ""
             before, after = self._around_cursor()
-            typed = typing_aids.character(event.character, before, after)
+            typed = typing_aids.character(event.character, before, after, self.known_language)
             if typed != Typed(event.character) and not ghost.startswith(event.character):
                 self._handled(event)
                 self._type(typed)
@@ -234,6 +242,9 @@ class Editor(GhostArea):
     def _type(self, typed: Typed) -> None:
         if typed.text:
             self._replace_via_keyboard(typed.text, *self.selection)
+        if typed == typing_aids.STEP_OVER:
+            # What is typed behind the bracket is no part of what was typed within.
+            self.history.checkpoint()
         if typed.back:
             place = self.document.index_of(self.cursor_location) - typed.back
             self.selection = Selection.cursor(self.document.location_of(place))
@@ -258,6 +269,11 @@ class Editor(GhostArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         self.call_later(lambda: self.post_message(self.Pasted(self)))
+
+    @property
+    def is_inside_word(self) -> bool:
+        """Whether the cursor stands between two characters of one name."""
+        return is_inside_word(*self._around_cursor())
 
     # --- The ghost
 

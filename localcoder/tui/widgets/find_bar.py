@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from localcoder.tui.commands import bindings
 from localcoder.tui.text.search import Query
 
 
@@ -24,8 +25,7 @@ class FindBar(Horizontal):
         Binding("escape", "close", "Close"),
         Binding("up", "step(-1)", "Previous", show=False),
         Binding("down", "step(1)", "Next", show=False),
-        Binding("alt+x", "toggle_regex", "Regex"),
-        Binding("alt+a", "replace_all", "Replace all"),
+        *bindings("find"),
     ]
 
     @dataclass
@@ -63,16 +63,24 @@ class FindBar(Horizontal):
     def query_wanted(self) -> Query:
         return Query(self.query_one("#find", Input).value, self.is_regex)
 
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
+
     def open(self, text: str = "", *, with_replace: bool = False) -> None:
         """Show the bar with `text` (or what was looked for last) to find."""
         self.add_class("-open")
         self.set_class(with_replace, "-replace")
+        self.refresh_bindings()
         find = self.query_one("#find", Input)
         if text:
             find.value = text
         find.focus()
         find.select_all()
         self.post_message(self.Changed(self.query_wanted))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "replace_all" or self.has_class("-replace")
 
     def action_close(self) -> None:
         self.remove_class("-open")
@@ -91,7 +99,7 @@ class FindBar(Horizontal):
 
     def show_count(self, index: int | None, count: int, problem: str = "") -> None:
         """`index` counts from 0; None when the cursor is on no match."""
-        mode = "regex, alt+x for text" if self.is_regex else "alt+x for regex"
+        mode = f"regex {'on' if self.is_regex else 'off'}"
         place = problem or (f"{index + 1} of {count}" if index is not None and count else f"{count} found")
         self.query_one("#count", Static).update(f"{place} · {mode}")
 
