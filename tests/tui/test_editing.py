@@ -274,6 +274,19 @@ async def test_what_is_pasted_is_read_before_anyone_asks() -> None:
         assert len(engine.warmed[-1]) >= len("def f():\n")
 
 
+async def test_notices_are_where_the_cursor_is_not() -> None:
+    app = make_app(FakeEngine(), "line\n" * 28)
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+
+        def row_of_notice() -> int:
+            return next((i for i, row in enumerate(screen_text(app).splitlines()) if "a notice" in row), -1)
+
+        app.notify("a notice")
+        await until(pilot, lambda: row_of_notice() >= 15)
+        await pilot.press("ctrl+end")
+        await until(pilot, lambda: 0 < row_of_notice() < 15)
+
+
 async def test_white_space_alone_is_not_suggested() -> None:
     app = make_app(FakeEngine(["  "]), "a\n")
     async with app.run_test() as pilot:
@@ -357,6 +370,32 @@ async def test_a_suggestion_that_no_longer_fits_and_a_resize(size: tuple[int, in
         await pilot.pause()
         assert not editor.show_vertical_scrollbar
         assert editor.virtual_size.height == lines
+
+
+async def test_a_resize_while_a_suggestion_comes() -> None:
+    answer = "\n".join(f"answer {number}" for number in range(25))
+    app = LocalcoderApp(
+        lambda model: FakeEngine([answer], token_s=0.02),
+        [Opened(TextFile("line\n" * 20))],
+        chosen=Settings(mode="free", automatic=False),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f5")
+        for size in ((60, 20), (100, 12), (80, 24)):
+            length = len(ghost_text(app))
+            await until(pilot, lambda: len(ghost_text(app)) > length)  # noqa: B023 (it is waited for here)
+            await pilot.resize_terminal(*size)
+        await until(pilot, lambda: ghost_text(app) == answer and "tok/s" in screen_text(app))
+        assert "answer 3" in screen_text(app)
+        assert edit_screen(app).editor.text == "line\n" * 20
+
+
+async def test_a_small_screen_shows_all_answers_to_a_question() -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("f6", "x", "ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await until(pilot, lambda: all(word in screen_text(app) for word in ("Save and", "without saving", "Stay")))
 
 
 async def test_commands_come_behind_the_keys_typed_before_them(tmp_path: Path) -> None:

@@ -110,19 +110,17 @@ class Filing:
     async def _write(self, buffer: Buffer, path: Path) -> bool:
         if buffer.is_of(path) and not self._disk_watch.may_write(buffer):
             return not buffer.is_modified
-        content = buffer.content
         try:
-            try:
-                written = write_text_file(path, content)
-            except NotInEncoding as error:
-                question = Choose(error.what, [("no", "Do not save"), ("yes", "Save as UTF-8")])
-                if await self._owner.app.push_screen_wait(question) != "yes":
-                    return False
-                written = write_text_file(path, replace(content, encoding="utf-8"))
+            buffer.set_saved(path, write_text_file(path, buffer.content))
+        except NotInEncoding as error:
+            question = Choose(error.what, [("no", "Do not save"), ("yes", "Save as UTF-8")])
+            if await self._owner.app.push_screen_wait(question) != "yes":
+                return False
+            buffer.saved = replace(buffer.saved, encoding="utf-8")
+            return await self._write(buffer, path)
         except LocalcoderError as error:
             show_error(self._owner, error)
             return False
-        buffer.set_saved(path, written)
         session.remember_file(path)
         self._changed()
         self._autosave.soon()

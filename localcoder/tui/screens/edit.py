@@ -13,6 +13,7 @@ from textual.binding import ActiveBinding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, TextArea
+from textual.widgets._toast import ToastRack
 from textual.worker import Worker, WorkerState
 
 from localcoder.assembly import make_options
@@ -405,6 +406,8 @@ class EditScreen(Screen[None]):
 
     def _show_place(self) -> None:
         row, column = self.editor.cursor_location
+        is_above = self.editor.cursor_screen_offset.y < self.size.height // 2
+        self.query(ToastRack).set_class(is_above, "-below")
         newline = {"\r\n": "CRLF", "\r": "CR"}.get(self.editor.document.newline, "")
         mode = self.completing.options.mode
         power = self._power.now.word
