@@ -105,6 +105,11 @@ def _followed(path: Path, own: Outline, used: Uses, modules: Modules, stars: Pyt
             found = stars.given(path, own.imports, name) if has_stars else None
             reached = follow(modules, found, rest)[0]
             yield use, reached, "by an import of *" if reached else "not imported, not defined"
+    # What was imported and is not used yet is likely to be what is written next.
+    begun = {use.chain[0] for use in used.uses}
+    for name, there in imports.items():
+        if name and name != "*" and name not in begun and name not in defined:
+            yield _by_import(path, Use((name,), there[0].line), there, modules)
 
 
 def _by_import(path: Path, use: Use, imports: list[Import], modules: Modules) -> _Answer:

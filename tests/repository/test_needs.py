@@ -273,3 +273,10 @@ def test_any_text_has_needs(suffix: str, tmp_path: Path) -> None:
     for text in ("", "\0", "import", "from . import", "import a from", "from ..... import x\nx()", "ä" * 9, "{{{"):
         for folder in (tmp_path, Path(os.sep)):
             assert needs_of(folder / f"a{suffix}", text, tmp_path).needs == ()
+
+
+def test_what_is_imported_and_not_used_yet_is_needed_next(root: Path) -> None:
+    text = "from rates import convert\nfrom shop.money import add\nimport os\n\ntotal = add(1, 2)\nprice = \n"
+    needs = needs_of(root / "src/shop/new.py", text, root)
+    assert found(needs).keys() == {"add", "convert"}
+    assert [need.line for need in needs.needs] == [5, 1], "first what is used"
