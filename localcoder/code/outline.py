@@ -1,7 +1,8 @@
 """What a file defines and imports, by its language's grammar: each definition's head, without its body.
 
-`queries/NAME.scm` says what is a definition in a language. A capture there is a kind of definition, `@name` its name;
-`@scope` is around definitions without being one, `@receiver` names the type that a function belongs to.
+`queries/NAME.scm` says what is a definition by the grammar `tree_sitter_NAME`. A capture there is a kind of definition,
+`@name` its name; `@scope` is around definitions without being one, `@receiver` names the type that a function belongs
+to.
 """
 
 from __future__ import annotations
@@ -84,8 +85,10 @@ def outline(text: str, language: Language) -> Outline:
 @cache
 def _query_of(language: Language) -> Query | None:
     grammar = grammar_of(language)
-    file = resources.files("localcoder.code") / "queries" / f"{language.name}.scm"
-    return Query(grammar, file.read_text("utf-8")) if grammar is not None and file.is_file() else None
+    if language.grammar is None or grammar is None:
+        return None
+    file = resources.files("localcoder.code") / "queries" / f"{language.grammar.removeprefix('tree_sitter_')}.scm"
+    return Query(grammar, file.read_text("utf-8")) if file.is_file() else None
 
 
 def _outline(data: bytes, language: Language, query: Query, root: Node) -> Outline:
