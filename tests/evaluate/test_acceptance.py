@@ -111,7 +111,7 @@ def test_two_programs_write_at_once(tmp_path: Path) -> None:
         "from localcoder.evaluate.acceptance.record import read_record\n"
         "record = read_record(sys.argv[2]); writer = LogWriter(Path(sys.argv[1]), limit_bytes=100_000)\n"
         "for _ in range(500): writer.write(record)\n"
-        "writer.close(); assert not writer.complaint()\n"
+        "writer.close(60); assert not (complaint := writer.complaint()), complaint\n"
     )
     command = [sys.executable, "-c", script, str(path)]
     lines = [replace(RECORD, model=name).as_line() for name in ("one", "two")]

@@ -69,12 +69,12 @@ class LogWriter:
             self._thread.start()
         self._waiting.put(record)
 
-    def close(self) -> None:
-        """Write what waits."""
+    def close(self, patience_s: float = _PATIENCE_S) -> None:
+        """Write what waits, and wait for that as long as `patience_s`."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._waiting.put(None)
-            thread.join(_PATIENCE_S)
+            thread.join(patience_s)
 
     def complaint(self) -> str:
         """Why records could not be written, in a sentence: once, and "" otherwise."""
@@ -113,8 +113,8 @@ class LogWriter:
     def _make_room(self) -> None:
         import filelock
 
-        # Where there are no locks, or somebody else is at it, the next line will do.
-        with suppress(filelock.Timeout, NotImplementedError):
+        # Where there are no locks, or somebody else is at it, the next line will do; no file: it was just done.
+        with suppress(filelock.Timeout, NotImplementedError, FileNotFoundError):
             with filelock.FileLock(self._path.with_suffix(".lock"), timeout=0):
                 if self._path.stat().st_size <= self._limit_bytes:
                     return
