@@ -24,6 +24,7 @@ from localcoder.paths import snapshots_dir
 from localcoder.settings import Settings, save
 
 if TYPE_CHECKING:
+    from localcoder.completion.context.gathering import Gathering
     from localcoder.engine.remote.address import Address
 
 Ask = Callable[[str], bool]
@@ -54,6 +55,15 @@ def make_options(
         logprobs=logprobs,
         never_sent=tuple(settings.never_sent.split()),
     )
+
+
+def make_gathering(settings: Settings) -> Gathering:
+    """What finds the pieces of other files that completions rest on."""
+    # Not where it is not wanted yet: it imports the grammars and SQLite.
+    from localcoder.completion.context.gathering import Gathering
+
+    root = Path(settings.repository).expanduser() if settings.repository else None
+    return Gathering(settings.context, root)
 
 
 def make_engine(

@@ -39,6 +39,11 @@ class Settings:
     """How long a suggestion is: one line, one block, or as long as the model likes."""
     max_tokens: int = 96
     """The most tokens of one suggestion."""
+    context: Literal["off", "open files", "repository", "repository and libraries"] = "repository and libraries"
+    """What suggestions rest on besides the file: nothing, other open files, or also the signatures that it needs from
+    its repository, and from installed libraries."""
+    repository: str = ""
+    """The folder of the repository. Empty: what is around a file, by .git, pyproject.toml and the like."""
     first_token_s: float = 1.0
     """Seconds in which a suggestion should begin: what cannot be read in that time is read in the background."""
     temperature: float = 0.0

@@ -10,19 +10,24 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from localcoder import settings
-from localcoder.assembly import make_engine, make_options
+from localcoder.assembly import make_engine, make_gathering, make_options
 from localcoder.cli import consent
 from localcoder.cli.numbers import FiniteRange
 from localcoder.completion.complete import Completion, Options, TextDelta, complete
+from localcoder.completion.context.level import LEVELS, Level
 from localcoder.completion.document import Document, document_from_bytes, read_document
 from localcoder.completion.ending import MODES, Mode
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
+
+if TYPE_CHECKING:
+    from localcoder.completion.context.gathering import Gathering
 
 
 @click.command()
@@ -36,6 +41,12 @@ from localcoder.errors import LocalcoderError
 @click.option("--mode", type=click.Choice(MODES), help="When to stop. Default: the settings'.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Default: the settings'.")
 @click.option("--temperature", type=FiniteRange(min=0), help="0: always the same. Default: the settings'.")
+@click.option(
+    "--context",
+    type=click.Choice(LEVELS),
+    metavar="LEVEL",
+    help=f"What it rests on besides the file: {', '.join(LEVELS)}. Default: the settings'.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: the physical cores.")
 @click.option("--lora", multiple=True, metavar="FILE[:SCALE]", help="A GGUF adapter on top of the model.")
@@ -52,6 +63,7 @@ def command(
     mode: Mode | None,
     max_tokens: int | None,
     temperature: float | None,
+    context: Level | None,
     seed: int,
     threads: int | None,
     lora: tuple[str, ...],
@@ -65,17 +77,20 @@ def command(
     """
     document = _document(where, line, col, marker)
     chosen = settings.load()
+    chosen = replace(chosen, context=context or chosen.context)
     options = make_options(chosen, layout=layout, mode=mode, max_tokens=max_tokens, temperature=temperature, seed=seed)
     loras = [Lora.parse(each) for each in lora]
     engine = make_engine(
         model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force, ask=consent.ask, say=consent.say
     )
-    completion = asyncio.run(_run(document, engine, options, stream=not as_json))
+    completion = asyncio.run(_run(document, engine, options, make_gathering(chosen), stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))
 
 
-async def _run(document: Document, engine: Engine, options: Options, *, stream: bool) -> Completion:
+async def _run(
+    document: Document, engine: Engine, options: Options, gathering: Gathering, *, stream: bool
+) -> Completion:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
@@ -83,7 +98,8 @@ async def _run(document: Document, engine: Engine, options: Options, *, stream: 
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
     completion = None
     try:
-        async for update in complete(document, engine, options):
+        await gathering.gather(document, wait=True)
+        async for update in complete(gathering.put(document), engine, options):
             if stream and isinstance(update, TextDelta):
                 click.echo(update.text, nl=False)
             elif isinstance(update, Completion):
@@ -137,6 +153,7 @@ def _as_json(completion: Completion) -> str:
             "stop_reason": completion.reason,
             "model": completion.model,
             "prompt_ids": completion.prompt_ids,
+            "context": [snippet.path for snippet in completion.elsewhere],
             "tokens_read": stats.tokens_read,
             "tokens_reused": stats.tokens_reused,
             "tokens_generated": stats.tokens_generated,

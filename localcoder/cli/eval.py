@@ -20,6 +20,7 @@ from localcoder.cli.numbers import FiniteRange
 from localcoder.cli.pages import write_page
 from localcoder.cli.progress import watch, watch_stream
 from localcoder.completion.complete import DEFAULT_PROMPT_TOKENS, Options
+from localcoder.completion.context.level import LEVELS, Level
 from localcoder.completion.layout import LAYOUTS, LayoutName
 from localcoder.engine.api import Engine, Lora
 from localcoder.errors import LocalcoderError
@@ -42,8 +43,16 @@ if TYPE_CHECKING:
               help="What to compare; may be given several times.  [default: the settings' model]")  # fmt: skip
 @click.option("--lora", "loras", multiple=True, metavar="FILE[:SCALE]", help="Each model with this adapter, too.")
 @click.option("--layout", "layouts", type=click.Choice(LAYOUTS), multiple=True, help=f"[default: {Options.layout}]")
-@click.option("--context", "contexts", type=click.IntRange(64, 16_384), multiple=True, metavar="TOKENS",
+@click.option("--tokens", "lengths", type=click.IntRange(64, 16_384), multiple=True, metavar="TOKENS",
               help=f"The most that a prompt has.  [default: {DEFAULT_PROMPT_TOKENS}]")  # fmt: skip
+@click.option(
+    "--context",
+    "contexts",
+    type=click.Choice(LEVELS),
+    multiple=True,
+    metavar="LEVEL",
+    help=f"What prompts have besides the file: {', '.join(LEVELS)}.  [default: the settings']",
+)
 @click.option("--reference", metavar="MODEL", help="Say how far each is from this one, such as the same in Q8_0.")
 @click.option("--kind", "kinds", type=click.Choice(["rest", "line", "block", "function", "call"]), multiple=True,
               help="What to cut out: the rest of a line, a line, a block, a function's body, a call's arguments.  "
@@ -79,7 +88,8 @@ def command(
     models: tuple[str, ...],
     loras: tuple[str, ...],
     layouts: tuple[LayoutName, ...],
-    contexts: tuple[int, ...],
+    lengths: tuple[int, ...],
+    contexts: tuple[Level, ...],
     reference: str | None,
     kinds: tuple[Kind, ...],
     names: Names,
@@ -119,7 +129,7 @@ def command(
     if suite_file is not None:
         _refuse_beside_suite(
             {"PATH": folder, "--kind": kinds, "--names": names != "any", "--since": since, "--raw": raw,
-             "--check": check_command}
+             "--check": check_command, "--context": set(contexts) - {"off"}}
         )  # fmt: skip
     place = suite_file or folder or Path()
     chosen = settings.load()
@@ -128,7 +138,8 @@ def command(
         [_file(name) for name in models or (chosen.model,)],
         [Lora.parse(each) for each in loras],
         layouts or (Options.layout,),
-        contexts or (DEFAULT_PROMPT_TOKENS,),
+        lengths or (DEFAULT_PROMPT_TOKENS,),
+        ("off",) if suite_file is not None else contexts or (chosen.context,),
     )
     for candidate in candidates:
         _ = candidate.identity  # Whether its files are there.
@@ -163,6 +174,7 @@ def command(
             raw=raw,
             raw_tokens=None if suite is None else suite.max_tokens,
             reference=referred,
+            repository=Path(chosen.repository).expanduser() if chosen.repository else None,
             seconds=minutes * 60,
             most=most,
             extra_s=checker.truth.seconds if checker is not None else 2 * scorer.seconds if scorer is not None else 0.0,

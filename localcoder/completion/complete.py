@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from localcoder.completion.confidence import confidence, first_line
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
@@ -83,6 +83,8 @@ class Completion:
     host: str = ""
     """The machine that the prompt was sent to; "" for this one."""
     findings: tuple[Finding, ...] = ()
+    elsewhere: tuple[Snippet, ...] = ()
+    """Pieces of other files that the prompt begins with."""
 
     @property
     def text(self) -> str:
@@ -160,7 +162,13 @@ async def complete(
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
-    yield replace(completion, others=tuple(others), prompt=prompt.decode("utf-8", "replace"), host=model.host)
+    yield replace(
+        completion,
+        others=tuple(others),
+        prompt=prompt.decode("utf-8", "replace"),
+        host=model.host,
+        elsewhere=(*plan.window.head, *plan.window.snippets),
+    )
 
 
 class _Alternative:

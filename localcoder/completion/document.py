@@ -30,6 +30,9 @@ class Document:
     path: Path | None = None
     snippets: tuple[Snippet, ...] = ()
     """Pieces of other files that the completion may rest on, the most relevant last."""
+    head: tuple[Snippet, ...] = ()
+    """What a prompt begins with as soon as it is read: the signatures that the file needs from others, in their order.
+    It stays the same for long."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.cursor <= len(self.text):

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from localcoder.code.repository import Place, place_of
 from localcoder.completion.alignment import align
-from localcoder.completion.context.snippets import CONTEXT_SHARE, choose_snippets
+from localcoder.completion.context.snippets import CONTEXT_SHARE, HEAD_SHARE, choose_head, choose_snippets
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
 from localcoder.completion.window import (
@@ -125,16 +125,17 @@ class PromptSession:
         (last,) = await engine.pieces(plan.ids[-1:])
         return replace(plan, ids=plan.ids[:-1], forced=last)
 
-    def _follow(self, document: Document) -> None:
+    def _follow(self, document: Document, head: tuple[Snippet, ...]) -> None:
         """Take the windows over to this document, as far as their text still stands in it."""
         if self._document is not None:
             windows = (self._full, self._quick, self._next)
             unsent = max((window.unsent for window in windows if window), key=len, default="")
             keeps, self._is_alone = self._is_alone, True
             move = move_between(self._document, document, unsent=unsent, slides=self._slides, keeps=keeps)
-            if document.snippets and not self._document.snippets:
-                # The first pieces of other files: what is read already serves until they are, too.
-                self._quick, self._full = self._full, None
+            has_first_snippets = document.snippets and not self._document.snippets
+            if has_first_snippets or (self._full is not None and self._full.head != head):
+                # Other pieces of other files: what is read already serves until they are, too.
+                self._quick, self._full = self._quick or self._full, None
             self._full = move_window(self._full, move) if self._full else None
             self._quick = move_window(self._quick, move) if self._quick else None
             self._next = move_window(self._next, move) if self._next else None
@@ -150,11 +151,12 @@ class PromptSession:
         The full one, `[ ]`, is read at once if most of it is in the KV cache already. When that would take longer than
         `first_token_s`, the quick one, `{ }`, answers now, and it grows in the background until it is the full one.
         """
-        self._follow(document)
-        last_full, last_quick, last_next = self._full, self._quick, self._next
         most = max(model.n_ctx_train - limits.max_tokens, model.n_ctx_train // 2)
         largest = min(limits.max_prompt_tokens, most)
-        fit = self._fit = _Fit(document, engine, model, layout)
+        head = choose_head(document.head, int(largest * CHARACTERS_PER_TOKEN * HEAD_SHARE))
+        self._follow(document, head)
+        last_full, last_quick, last_next = self._full, self._quick, self._next
+        fit = self._fit = _Fit(document, engine, model, layout, head)
         ids, full = await fit.ids(largest, last_full, min(int(largest * GROWTH), most), pinned=self._snippets)
         plan, quick = Plan(ids, full, full), last_quick
         if limits.first_token_s is not None:
@@ -234,6 +236,7 @@ class _Fit:
     engine: Engine
     model: ModelInfo
     layout: LayoutName
+    head: tuple[Snippet, ...]
 
     async def ids(
         self, budget: int, previous: Window | None, limit: int, *, pinned: Sequence[Snippet] | None = None
@@ -247,7 +250,7 @@ class _Fit:
             first line       32    32        32    64    64     the step to 64 is the one time that all is read again
 
         A text that fits the budget goes in whole. A window that goes on keeps the snippets that it began with; it ends
-        when one of them is no longer sent. `pinned` are the last prompt's; None: no snippets are wanted.
+        when one of them is no longer sent. `pinned` are the last prompt's; None: nothing of other files is wanted.
         """
         if previous is not None and set(previous.snippets) <= set(self.document.snippets):
             ids = await self._tokenize(previous)
@@ -278,11 +281,13 @@ class _Fit:
         characters = int(budget * CHARACTERS_PER_TOKEN)
         may_grow = True
         while True:
-            snippets: tuple[Snippet, ...] = ()
+            elsewhere = Window("", "", 0, 0)
             if pinned is not None:
-                snippets = choose_snippets(self.document.snippets, pinned, int(characters * CONTEXT_SHARE))
-            taken = sum(snippet.size for snippet in snippets)
-            window = replace(choose_window(self.document, characters - taken), snippets=snippets)
+                elsewhere = replace(elsewhere, head=self.head)
+                left = int(characters * CONTEXT_SHARE) - elsewhere.size
+                elsewhere = replace(elsewhere, snippets=choose_snippets(self.document.snippets, pinned, left))
+            window = choose_window(self.document, characters - elsewhere.size)
+            window = replace(window, head=elsewhere.head, snippets=elsewhere.snippets)
             ids = await self._tokenize(window)
             fill = len(ids) / budget
             if fill > 1 and characters > 1:
@@ -298,14 +303,14 @@ class _Fit:
         self, ids: tuple[int, ...], window: Window, budget: int
     ) -> tuple[tuple[int, ...], Window]:
         """This window, or one with all of the document in the place of its part."""
-        whole = replace(whole_window(self.document), snippets=window.snippets)
+        whole = replace(whole_window(self.document), head=window.head, snippets=window.snippets)
         if not window.is_cut or len(ids) * whole.size > budget * window.size * _UNSURE:
             return ids, window
         whole_ids = await self._tokenize(whole)
         return (whole_ids, whole) if len(whole_ids) <= budget else (ids, window)
 
     async def _tokenize(self, window: Window) -> tuple[int, ...]:
-        snippets = [f"{snippet.path}\n{snippet.text}" for snippet in window.snippets]
+        snippets = [f"{snippet.path}\n{snippet.text}" for snippet in (*window.head, *window.snippets)]
         place = Place("", PurePosixPath())
         if self.document.path is not None and self.model.special.file_sep is not None:
             place = place_of(self.document.path)

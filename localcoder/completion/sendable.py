@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import PurePath
 
-from localcoder.completion.document import Document
+from localcoder.completion.document import Document, Snippet
 from localcoder.errors import LocalcoderError
 
 
@@ -21,8 +21,11 @@ def sendable(document: Document, host: str, never_sent: Sequence[str]) -> Docume
     path = document.path
     if path is not None and (is_among(path.absolute(), never_sent) or is_among(path.resolve(), never_sent)):
         raise LocalcoderError(f"{path.name} is never sent to {host}.", "Use a local model here, or see `never_sent`.")
-    kept = tuple(snippet for snippet in document.snippets if not is_among(snippet.path, never_sent))
-    return document if len(kept) == len(document.snippets) else replace(document, snippets=kept)
+
+    def kept(snippets: tuple[Snippet, ...]) -> tuple[Snippet, ...]:
+        return tuple(snippet for snippet in snippets if not is_among(snippet.path, never_sent))
+
+    return replace(document, snippets=kept(document.snippets), head=kept(document.head))
 
 
 def is_among(path: str | PurePath, patterns: Sequence[str]) -> bool:

@@ -36,11 +36,18 @@ class Window:
     snippets: tuple[Snippet, ...] = ()
     anchor: int = 0
     """Characters of the prefix that stood there when the window was chosen: what follows was typed since."""
+    head: tuple[Snippet, ...] = ()
+    """What stands before the snippets."""
 
     @property
     def size(self) -> int:
-        """Characters in all, those of the snippets too."""
-        return len(self.prefix) + len(self.suffix) + sum(snippet.size for snippet in self.snippets)
+        """Characters in all, those of other files too."""
+        return len(self.prefix) + len(self.suffix) + self.size_elsewhere
+
+    @property
+    def size_elsewhere(self) -> int:
+        """Characters of the head and the snippets."""
+        return sum(snippet.size for snippet in (*self.head, *self.snippets))
 
     @property
     def is_cut(self) -> bool:
@@ -105,7 +112,7 @@ def _end(after: str, budget: int) -> int:
 
 def shows_enough(window: Window, document: Document, budget_characters: int) -> bool:
     """Whether a window that went on shows so much that a new one of this budget would not be much better."""
-    budget = budget_characters - sum(snippet.size for snippet in window.snippets)
+    budget = budget_characters - window.size_elsewhere
     before, after = _shares(document, budget)
     return (window.left_out_before <= 0 or len(window.prefix) >= KEPT_SHARE * before) and (
         window.left_out_after <= 0 or len(window.suffix) >= KEPT_SHARE * after

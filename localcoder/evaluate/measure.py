@@ -10,6 +10,7 @@ import psutil
 
 from localcoder.completion.complete import Completion, Options, complete
 from localcoder.completion.confidence import confidence
+from localcoder.completion.context.gathering import Gathering
 from localcoder.completion.document import Document
 from localcoder.completion.prompt_session import Limits, Plan, PromptSession
 from localcoder.engine.api import Engine, Finished, Request, Token, TokenScore
@@ -68,6 +69,7 @@ async def measure(
     raw: bool = False,
     raw_tokens: int | None = None,
     reference: Predictions | None = None,
+    gathering: Gathering | None = None,
 ) -> Result:
     """Raises LocalcoderError when the engine cannot serve it.
 
@@ -75,7 +77,7 @@ async def measure(
     `raw_text`, with so many tokens at most.
     """
     begun = time.perf_counter()
-    document = hole.document
+    document = await _document(hole, gathering)
     plan = await _plan(document, engine, options)
     read_tokens_per_s = await _read(plan, engine)
     middle, scores = await _scored(plan, hole, engine, LIKELIEST if reference is not None else 0)
@@ -108,10 +110,21 @@ async def measure(
     return replace(found, kl_nats=apart.kl_nats, same_top=apart.same_top)
 
 
-async def predictions(hole: Hole, engine: Engine, options: Options) -> Predictions:
+async def predictions(
+    hole: Hole, engine: Engine, options: Options, *, gathering: Gathering | None = None
+) -> Predictions:
     """What a reference says of each token of what stood there."""
-    plan = await _plan(hole.document, engine, options)
+    plan = await _plan(await _document(hole, gathering), engine, options)
     return Predictions.of(*await _scored(plan, hole, engine, LIKELIEST))
+
+
+async def _document(hole: Hole, gathering: Gathering | None) -> Document:
+    """With what the file needs from others; what only the hole uses is not known."""
+    if gathering is None:
+        return hole.document
+    gathering.forget()
+    await gathering.gather(hole.document, wait=True)
+    return gathering.put(hole.document)
 
 
 async def _plan(document: Document, engine: Engine, options: Options) -> Plan:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from localcoder.completion.complete import Options
+from localcoder.completion.context.gathering import Gathering
+from localcoder.completion.context.level import Level
 from localcoder.completion.layout import LayoutName
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
@@ -66,8 +68,18 @@ class Task:
     reference: Path | None = None
     seconds: float = 1800.0
     most: int | None = None
+    repository: Path | None = None
+    """Where other files are looked for; None: around each file."""
     extra_s: float = 0.0
     """Seconds of something else that each hole of each candidate costs."""
+
+
+_Prompts = tuple[LayoutName, int, Level]
+
+
+def _prompts(candidate: Candidate) -> _Prompts:
+    """What its prompts depend on."""
+    return candidate.layout, candidate.prompt_tokens, candidate.context
 
 
 class Evaluation:
@@ -80,7 +92,8 @@ class Evaluation:
         self._results: dict[str, dict[str, Result]] = {candidate.name: {} for candidate in task.candidates}
         self._errors: dict[str, LocalcoderError] = {}
         self._loading_s: dict[str, float] = {}
-        self._references: dict[tuple[LayoutName, int], dict[str, Predictions]] = {}
+        self._references: dict[_Prompts, dict[str, Predictions]] = {}
+        self._gatherings: dict[Level, Gathering] = {}
         self._begun = time.monotonic()
         self._engine: Engine | None = None
         self._loaded: object = None
@@ -153,8 +166,8 @@ class Evaluation:
         return -1 if candidate.loaded == self._loaded else loaded.index(candidate.loaded)
 
     async def _measure(self, candidate: Candidate, holes: Sequence[Hole]) -> AsyncGenerator[EvaluationProgress, None]:
-        options = self._options(candidate.layout, candidate.context_tokens)
-        references = self._references.get((candidate.layout, candidate.context_tokens), {})
+        options = self._options(candidate)
+        references = self._references.get(_prompts(candidate), {})
         begun, new = time.monotonic(), 0
         for done, hole in enumerate(holes):
             rate = new / max(time.monotonic() - begun, 1e-9)
@@ -172,6 +185,7 @@ class Evaluation:
                     raw=self._task.raw,
                     raw_tokens=self._task.raw_tokens,
                     reference=reference,
+                    gathering=self._gathering(candidate.context),
                 )
                 self._journal.put(self._key(candidate, hole), asdict(result))
                 new += 1
@@ -188,9 +202,9 @@ class Evaluation:
         model = self._task.reference
         if model is None:
             return
-        for layout, context in dict.fromkeys((each.layout, each.context_tokens) for each in self._task.candidates):
-            candidate = Candidate(f"{model.stem} (reference)", model, (), layout, context)
-            options, found = self._options(layout, context), self._references.setdefault((layout, context), {})
+        for prompts in dict.fromkeys(map(_prompts, self._task.candidates)):
+            candidate = Candidate(f"{model.stem} (reference)", model, (), *prompts)
+            options, found = self._options(candidate), self._references.setdefault(prompts, {})
             begun = time.monotonic()
             for done, hole in enumerate(holes):
                 rate = done / max(time.monotonic() - begun, 1e-9)
@@ -203,7 +217,7 @@ class Evaluation:
                     continue
                 engine = await self._load(candidate)
                 started = time.monotonic()
-                found[hole.key] = await predictions(hole, engine, options)
+                found[hole.key] = await predictions(hole, engine, options, gathering=self._gathering(candidate.context))
                 self._reference_s += time.monotonic() - started
                 self._journal.put(key, found[hole.key].as_json())
             yield EvaluationProgress(candidate.name, len(holes), len(holes), 0.0)
@@ -219,8 +233,11 @@ class Evaluation:
         self._loading_s[candidate.name] = time.monotonic() - begun
         return self._engine
 
-    def _options(self, layout: LayoutName, context_tokens: int) -> Options:
-        return replace(self._task.options, layout=layout, max_prompt_tokens=context_tokens)
+    def _options(self, candidate: Candidate) -> Options:
+        return replace(self._task.options, layout=candidate.layout, max_prompt_tokens=candidate.prompt_tokens)
+
+    def _gathering(self, level: Level) -> Gathering:
+        return self._gatherings.setdefault(level, Gathering(level, self._task.repository))
 
     def _known(self, candidate: Candidate, hole: Hole) -> Result | None:
         value = self._results[candidate.name].get(hole.key)
@@ -234,8 +251,8 @@ class Evaluation:
     def _key(self, candidate: Candidate, hole: Hole) -> str:
         reference = None
         if self._task.reference is not None:
-            reference = Candidate("", self._task.reference, (), candidate.layout, candidate.context_tokens).identity
-        options = self._options(candidate.layout, candidate.context_tokens)
+            reference = Candidate("", self._task.reference, (), *_prompts(candidate)).identity
+        options = self._options(candidate)
         return key_of("result", candidate.identity, reference, hole.key, options, self._task.raw, self._task.raw_tokens)
 
     def _run_key(self) -> tuple[object, ...]:

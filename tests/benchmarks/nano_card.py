@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CARD = ROOT / "assets" / "nano" / "README.md"
 BEGIN, END = "<!-- Written by tests/benchmarks/nano_card.py -->\n\n", "\n<!-- As far as here -->\n"
-CONTEXT_TOKENS = 512
+PROMPT_TOKENS = 512
 """Twice the model's window."""
 MEASURES = ("nats a token", "whole right", "edit similarity", "parses", "ended by itself", "characters saved")
 
@@ -58,7 +58,7 @@ def main() -> None:
 def evaluated(folder: Path, holes: int) -> dict[str, Any]:
     """What `localcoder eval` prints of the bundled model on the code below a folder."""
     command = [sys.executable, "-m", "localcoder", "eval", str(folder), "--model", "nano", "--holes", str(holes)]
-    command += ["--context", str(CONTEXT_TOKENS), "--threads", "1", "--json", "--fresh"]
+    command += ["--tokens", str(PROMPT_TOKENS), "--context", "off", "--threads", "1", "--json", "--fresh"]
     report: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, cwd=ROOT).stdout)
     return report
 
@@ -79,7 +79,7 @@ def as_markdown(reports: list[dict[str, Any]], packages: list[str], holes: int) 
         parts = [each["parts"].get(name) for each in candidates]
         cells = [f"{part['whole_right']:.1%} of {part['holes']}" if part else "–" for part in parts]
         rows.append([f"whole right, {re.sub('^no names', 'without names', name)}", *cells])
-    options = f"--holes {holes} --context {CONTEXT_TOKENS} --threads 1"
+    options = f"--holes {holes} --tokens {PROMPT_TOKENS} --context off --threads 1"
     lines = [f"`localcoder eval FOLDER --model nano {options}`:", "", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(lines) + "\n"
 

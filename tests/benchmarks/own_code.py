@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = ("F16", "Q8_0", "Q4_0", "Q2_K")
-CONTEXT_TOKENS = 512
+PROMPT_TOKENS = 512
 """Twice the bundled model's window."""
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         models = [part for file in files for part in ("--model", str(file))]
         check = f"{sys.executable} -m ruff check --no-cache --select E9,F --output-format concise ."
         command = [*localcoder, "eval", ROOT / "localcoder", *models, "--reference", files[0], "--threads", "1"]
-        command += ["--context", str(CONTEXT_TOKENS), "--time", str(args.minutes), "--check", check]
+        command += ["--tokens", str(PROMPT_TOKENS), "--context", "off", "--time", str(args.minutes), "--check", check]
         command += ["--html", args.html.absolute()] if args.html else []
         subprocess.run([*map(str, command)], check=True, cwd=ROOT)
 

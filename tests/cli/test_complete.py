@@ -39,7 +39,7 @@ def test_text_and_nothing_else_on_standard_output(file: Path) -> None:
     assert run.stdout.decode() == as_json["text"]
     assert set(as_json) == {
         "text", "stop_reason", "model", "prompt_ids", "tokens_read", "tokens_reused",
-        "tokens_generated", "first_token_s", "tokens_per_s",
+        "tokens_generated", "first_token_s", "tokens_per_s", "context",
     }  # fmt: skip
     assert as_json["model"] == "nano-Q8_0"
     assert as_json["tokens_read"] + as_json["tokens_reused"] == len(as_json["prompt_ids"])

@@ -26,7 +26,7 @@ FILES = (
     "localcoder/code/languages.py",
     "localcoder/errors.py",
 )
-QUICK = ("--context", "200", "--threads", "1")
+QUICK = ("--tokens", "200", "--context", "off", "--threads", "1")
 
 
 @pytest.fixture

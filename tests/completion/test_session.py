@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.prompt_session import Limits, PromptSession
@@ -148,3 +149,40 @@ async def test_a_new_plan_ends_the_reading() -> None:
         session.read_on(plan)
         await asyncio.sleep(0)
     await session.stop_reading()
+
+
+HEAD = (Snippet("a.py", "def one(x: int) -> int: ...\n" * 6), Snippet("b.py", "class Two: ...\n" * 6))
+
+
+async def test_the_head_stands_first_before_other_pieces() -> None:
+    session, engine = PromptSession(), WordEngine()
+    document = replace(at_line(200, (Snippet("open.py", "x = 1\n"),)), head=HEAD)
+    names = [piece.partition("\n")[0] for piece in (await prompt(session, engine, document)).snippets]
+    assert names == ["a.py", "b.py", "open.py"]
+
+
+async def test_a_head_that_is_too_large_for_a_small_prompt_is_there_in_part() -> None:
+    session, engine = PromptSession(), WordEngine()
+    document = replace(at_line(200), head=(Snippet("large.py", "x = 1\n" * 5000), *HEAD))
+    first = await prompt(session, engine, document)
+    assert [piece.partition("\n")[0] for piece in first.snippets] == ["a.py", "b.py"]
+    typed = Document(document.prefix + "typed = 1\n" + document.suffix, document.cursor + 10, head=document.head)
+    assert (await prompt(session, engine, typed)).prefix == first.prefix + "typed = 1\n"
+
+
+async def test_another_head_never_makes_the_answer_rest_on_less() -> None:
+    """While it is not read, what was read before serves; afterwards the prompt begins with it."""
+    session, engine = PromptSession(), WordEngine(tokens_per_s=60.0)
+    limits = Limits(1500, 16, 0.5)
+    shown = 0
+    for head in ((), HEAD, HEAD[:1], ()):
+        document = replace(at_line(200), head=head)
+        for _ in range(2):
+            plan = await session.plan(document, engine, INFO, "spm", limits)
+            if shown:
+                assert len(plan.ids) > 0.7 * shown
+            session.read_on(plan)
+            await asyncio.wait_for(session.finish_reading(), 10)
+        made = read_prompt(b"".join(await engine.pieces(plan.ids)).decode())
+        assert len(made.snippets) == len(head) and plan.window is plan.full
+        shown = len(plan.ids)

@@ -8,6 +8,18 @@ from localcoder.completion.document import Snippet
 
 CONTEXT_SHARE = 0.5
 """Of the prompt's budget, the part that pieces of other files may take."""
+HEAD_SHARE = 0.2
+"""Of that budget, the part that the head may take."""
+
+
+def choose_head(head: Sequence[Snippet], budget_characters: int) -> tuple[Snippet, ...]:
+    """Those that fit, in their order."""
+    chosen: list[Snippet] = []
+    for snippet in head:
+        if snippet.size <= budget_characters:
+            chosen.append(snippet)
+            budget_characters -= snippet.size
+    return tuple(chosen)
 
 
 def choose_snippets(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from textual.document._document import Location, Selection
@@ -16,7 +17,7 @@ from textual.worker import Worker
 from localcoder.completion.complete import Completion, Options, TextDelta, complete, read_ahead
 from localcoder.completion.document import Document
 from localcoder.completion.prompt_session import PromptSession
-from localcoder.engine.api import ReadProgress, Sampling
+from localcoder.engine.api import Engine, ReadProgress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
 from localcoder.tui.controllers.noting import Noting
@@ -27,7 +28,13 @@ from localcoder.tui.status import Status
 from localcoder.tui.text.prompt_view import doubt_spans
 from localcoder.tui.widgets.editor import Editor
 
+if TYPE_CHECKING:
+    # What it imports is not wanted before the first frame.
+    from localcoder.completion.context.gathering import Gathering
+    from localcoder.completion.context.signatures import Piece
+
 _WORKERS = "completion"
+_GATHERING = "context"
 _READING = "reading ahead"
 _ALTERNATIVE_TEMPERATURE = 0.7
 """Chosen: high enough that a second suggestion mostly differs, low enough that it is still code."""
@@ -52,6 +59,7 @@ class Completing:
         engines: EngineHost,
         options: Options,
         *,
+        make_gathering: Callable[[], Gathering],
         power: PowerWatch,
         noting: Noting,
         show_status: Callable[[Status], None],
@@ -60,6 +68,8 @@ class Completing:
     ) -> None:
         self._owner = owner
         self._engines = engines
+        self._make_gathering = make_gathering
+        self._gathering: Gathering | None = None
         self._noting = noting
         self._show_status = show_status
         self._status = Status()
@@ -131,6 +141,14 @@ class Completing:
         """Load the model, and read what stands around the cursor, before anyone asks."""
         self._owner.run_worker(self._warm(editor), group=_READING, exclusive=True, exit_on_error=False)
 
+    def context(self, document: Document) -> tuple[Piece, ...]:
+        """What of other files the prompts of this document's file begin with."""
+        return self._gathering.pieces(document) if self._gathering is not None else ()
+
+    def context_changed(self) -> None:
+        """The setting did: what was gathered is forgotten."""
+        self._gathering = None
+
     def stop(self) -> None:
         """End what runs and what waits."""
         if self._timer is not None:
@@ -193,9 +211,23 @@ class Completing:
             self._model_loaded()
             if self._status.phase == "loading":
                 self._tell(Status())
-            await read_ahead(editor.snapshot(), engine, self.options, self._session(editor))
+            await self._read(editor, engine)
+            if await self._gather(editor):
+                await self._read(editor, engine)
         except LocalcoderError as error:
             self._failed(error)
+
+    async def _read(self, editor: Editor, engine: Engine) -> None:
+        await read_ahead(self._with_context(editor.snapshot()), engine, self.options, self._session(editor))
+
+    async def _gather(self, editor: Editor) -> bool:
+        """Find what this file needs from others; whether that is something else than before."""
+        if self._gathering is None:
+            self._gathering = self._make_gathering()
+        return await self._gathering.gather(editor.snapshot())
+
+    def _with_context(self, document: Document) -> Document:
+        return self._gathering.put(document) if self._gathering is not None else document
 
     async def _complete(self, editor: Editor, document: Document, options: Options) -> Completion | None:
         asked_at = time.monotonic()
@@ -203,6 +235,7 @@ class Completing:
         engine = await self._engines.engine()
         self._model_loaded()
         self._tell(Status("reading"))
+        document = self._with_context(document)
         updates = complete(document, engine, replace(options, logprobs=True), self._session(editor))
         done, shown, is_shown = None, None, False
         try:
@@ -255,6 +288,7 @@ class Completing:
 
     def _finished(self, editor: Editor, document: Document, completion: Completion) -> None:
         self._pause.measured(completion.stats.first_token_s)
+        self._owner.run_worker(self._gather(editor), group=_GATHERING, exclusive=True, exit_on_error=False)
         self._completed(completion)
         if completion.text.strip():
             self.last, self.last_document = completion, document

@@ -16,7 +16,7 @@ from textual.widgets import Footer, TextArea
 from textual.widgets._toast import ToastRack
 from textual.worker import Worker, WorkerState
 
-from localcoder.assembly import make_options
+from localcoder.assembly import make_gathering, make_options
 from localcoder.completion.complete import Completion
 from localcoder.completion.ending import MODES
 from localcoder.errors import LocalcoderError
@@ -97,6 +97,7 @@ class EditScreen(Screen[None]):
             self,
             engines,
             make_options(settings.now, first_token_s=settings.now.first_token_s, logprobs=True),
+            make_gathering=lambda: make_gathering(settings.now),
             power=power,
             noting=self._noting,
             show_status=self._status_line.show,
@@ -377,8 +378,10 @@ class EditScreen(Screen[None]):
         self._show_place()
         self.disk_watch.show()
 
-    def _setting_changed(self, _name: str) -> None:
+    def _setting_changed(self, name: str) -> None:
         """Apply what can be applied to what is open."""
+        if name in ("context", "repository"):
+            self.completing.context_changed()
         for buffer in self.buffers:
             self._configure(buffer)
         now = self._settings.now

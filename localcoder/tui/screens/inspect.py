@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from localcoder.completion.complete import Completion
+from localcoder.completion.context.signatures import Piece
 from localcoder.completion.document import Document
 from localcoder.errors import LocalcoderError
 from localcoder.tui.engines import EngineHost
@@ -39,8 +41,12 @@ class InspectScreen(ModalScreen[None]):
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f4,q", "dismiss(None)", "Close")]
 
-    def __init__(self, completion: Completion, document: Document, engines: EngineHost) -> None:
+    def __init__(
+        self, completion: Completion, document: Document, context: Sequence[Piece], engines: EngineHost
+    ) -> None:
+        """`context` says where the pieces of other files come from."""
         super().__init__()
+        self._found = context
         self._engines = engines
         self._completion = completion
         self._document = document
@@ -53,6 +59,8 @@ class InspectScreen(ModalScreen[None]):
                 yield Static("Completion, by how sure the model was", classes="heading")
                 yield Static(tokens_text(self._completion.tokens), id="tokens")
                 yield Static(_table(self._completion), id="table")
+                yield Static("Pieces of other files at the beginning of the prompt", classes="heading")
+                yield Static(id="elsewhere")
                 where = "as it was sent" if self._completion.host else "token by token"
                 yield Static(f"Prompt, {where}; dim: already in the KV cache", classes="heading")
                 yield Static(id="prompt")
@@ -68,11 +76,13 @@ class InspectScreen(ModalScreen[None]):
             engine = await self._engines.engine()
             info = await engine.info()
             pieces = await engine.pieces(completion.prompt_ids)
+            costs = await engine.tokenize([f"{snippet.path}\n{snippet.text}" for snippet in completion.elsewhere])
         except LocalcoderError as error:
             self.query_one("#summary", Static).update(f"{error.what}\n{error.todo}")
             return
         went_in = coverage(self._document, completion.prompt_ids, pieces, info.special)
         self.query_one("#summary", Static).update(_summary(completion, went_in))
+        self.query_one("#elsewhere", Static).update(_elsewhere(completion, self._found, [len(ids) for ids in costs]))
         self.query_one("#prompt", Static).update(
             prompt_text(completion.prompt_ids, pieces, reused=completion.stats.tokens_reused, special=info.special)
         )
@@ -92,6 +102,27 @@ def _summary(completion: Completion, went_in: Coverage) -> Text:
     }
     rows = (Text.assemble((f"{name:<13}", "bold"), value) for name, value in lines.items())
     return Text("\n").join(rows)
+
+
+def _elsewhere(completion: Completion, context: Sequence[Piece], costs: Sequence[int]) -> Text:
+    """Which pieces went in, what they cost, where they come from, and why."""
+    if not completion.elsewhere:
+        wanted = "; they are read in the background, for the next completions" if context else ""
+        return Text(f"none{wanted}", style="dim")
+    known = {piece.snippet: piece for piece in context}
+    lines = []
+    for snippet, tokens in zip(completion.elsewhere, costs, strict=True):
+        piece = known.get(snippet)
+        lines.append(Text.assemble((snippet.path, "bold"), f"  {tokens} tokens  {_origin(piece)}"))
+        if piece is not None:
+            lines += (Text(f"    {name}: {why}", style="dim") for name, why in piece.names)
+    return Text("\n").join(lines)
+
+
+def _origin(piece: Piece | None) -> str:
+    if piece is None:
+        return "open file"
+    return f"{piece.library or piece.origin}, for {len(piece.names)} name{'s'[: len(piece.names) != 1]}"
 
 
 def _table(completion: Completion) -> Table:

@@ -47,7 +47,9 @@ class SideScreens:
             self._owner.notify(NO_COMPLETION, timeout=4)
         else:
             self._clear_notices()
-            self._owner.app.push_screen(InspectScreen(last, document, self._engines))
+            self._owner.app.push_screen(
+                InspectScreen(last, document, self._completing.context(document), self._engines)
+            )
 
     async def compare(self) -> None:
         """Ask for another model, and run it and the one in use at the cursor."""
