@@ -39,6 +39,6 @@ def demo_model() -> Path:
 @pytest_asyncio.fixture
 async def engine(demo_model: Path) -> AsyncIterator[LocalEngine]:
     """llama.cpp in a child process, with the bundled model."""
-    engine = LocalEngine(demo_model)
+    engine = LocalEngine(demo_model, n_threads=1)
     yield engine
     await engine.close()

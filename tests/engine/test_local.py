@@ -229,7 +229,7 @@ async def test_a_killed_worker_costs_one_request(engine: LocalEngine) -> None:
 
 
 async def test_a_worker_leaves_with_its_parent(demo_model: Path) -> None:
-    engine = LocalEngine(demo_model)
+    engine = LocalEngine(demo_model, n_threads=1)
     await engine.info()
     (child,) = children()
     await engine.close()
@@ -242,7 +242,7 @@ async def test_python_files_of_the_working_directory_are_not_imported(
     for name in ("random", "numpy", "json"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
     monkeypatch.chdir(tmp_path)
-    engine = LocalEngine(demo_model)
+    engine = LocalEngine(demo_model, n_threads=1)
     try:
         assert (await engine.info()).n_vocab == 6144
     finally:
@@ -282,7 +282,7 @@ def test_causes_of_death_are_told_apart() -> None:
 
 def test_no_fd_is_left_behind(demo_model: Path) -> None:
     async def once() -> None:
-        engine = LocalEngine(demo_model)
+        engine = LocalEngine(demo_model, n_threads=1)
         await engine.tokenize(["x"])
         await engine.close()
 

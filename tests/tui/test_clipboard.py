@@ -122,7 +122,7 @@ async def test_what_was_cut_or_copied_here_can_be_pasted(no_system_clipboard: No
 
 
 async def test_after_the_worker_was_killed_the_next_request_works(demo_model: Path) -> None:
-    engine = LocalEngine(demo_model)
+    engine = LocalEngine(demo_model, n_threads=1)
     app = make_app(engine, "import os\n\n\ndef main():\n    print(os.listdir(")
     async with app.run_test(size=(120, 30), notifications=True) as pilot:
         editor = edit_screen(app).editor

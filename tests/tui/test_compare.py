@@ -62,7 +62,7 @@ def test_the_speed_of_two_models_is_called_different_where_it_is() -> None:
 
 
 async def test_one_model_alone_cannot_be_compared(demo_model: Path) -> None:
-    app = LocalcoderApp(lambda model: LocalEngine(demo_model))
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model, n_threads=1))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.engines.info)
         await pilot.press("f9")

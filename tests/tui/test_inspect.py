@@ -51,7 +51,7 @@ def test_pieces_show_what_cannot_be_seen() -> None:
 async def test_the_screen_says_what_went_in_and_why_it_stopped(demo_model: Path) -> None:
     opened = [Opened(read_text_file(paths.assets_dir() / "samples" / "shelf.py"))]
     # A machine that does something else too would not read all of it in a second.
-    app = LocalcoderApp(lambda model: LocalEngine(demo_model), opened, chosen=Settings(first_token_s=60.0))
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model, n_threads=1), opened, chosen=Settings(first_token_s=60.0))
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("f4")
         await until(pilot, lambda: "no completion yet" in screen_text(app))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from localcoder import paths
 from localcoder.settings import Settings
@@ -46,5 +47,7 @@ def test_a_screen_over_it(key: str, snap_compare: Callable[..., bool], monkeypat
         await until(pilot, lambda: app.engines.info)
         await pilot.press(key)
         await pilot.pause(0.3)
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
 
     assert snap_compare(app, run_before=open_it, terminal_size=(80, 24))

@@ -24,7 +24,7 @@ _CODE = _BEFORE + _AFTER
 
 async def test_a_completion_streams_in_is_accepted_and_saved(demo_model: Path, tmp_path: Path) -> None:
     path = tmp_path / "files.py"
-    app = LocalcoderApp(lambda model: LocalEngine(demo_model), [Opened(TextFile(_CODE), path)])
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model, n_threads=1), [Opened(TextFile(_CODE), path)])
     async with app.run_test(notifications=True) as pilot:
         editor = edit_screen(app).editor
         editor.move_cursor((7, 8))
@@ -39,7 +39,7 @@ async def test_a_completion_streams_in_is_accepted_and_saved(demo_model: Path, t
 
 
 async def test_the_second_request_reuses_what_was_read(demo_model: Path) -> None:
-    app = LocalcoderApp(lambda model: LocalEngine(demo_model), [Opened(TextFile(_CODE))])
+    app = LocalcoderApp(lambda model: LocalEngine(demo_model, n_threads=1), [Opened(TextFile(_CODE))])
     async with app.run_test(notifications=True) as pilot:
         edit_screen(app).editor.move_cursor((7, 8))
         await pilot.press("f5")
