@@ -34,11 +34,11 @@ class Parsed:
     def open_brackets(self) -> tuple[OpenBracket, ...]:
         first = len(self._before) - len(self._line.encode("utf-8", "replace"))
         tree = self._parser.parse(self._before[:first])
-        return open_brackets(self._before[:first], _brackets(self._grammar, tree, 0, first))
+        return open_brackets(self._before[:first], brackets_in_tree(self._grammar, tree, 0, first))
 
     @cached_property
     def is_closed(self) -> bool:
-        brackets = _brackets(self._grammar, self.fit("").tree, 0, len(self._before) + len(self._after))
+        brackets = brackets_in_tree(self._grammar, self.fit("").tree, 0, len(self._before) + len(self._after))
         return balance(character for _, character in brackets) <= 0
 
     @cached_property
@@ -79,7 +79,7 @@ class ParsedFit:
     @property
     def brackets(self) -> tuple[Bracket, ...]:
         end = self._at + len(self._text.encode("utf-8", "replace"))
-        found = _brackets(self._grammar, self.tree, self._first, end)
+        found = brackets_in_tree(self._grammar, self.tree, self._first, end)
         return tuple(Bracket(self._offset(byte), character) for byte, character in found)
 
     def in_literal(self, offset: int) -> bool:
@@ -107,7 +107,7 @@ class ParsedFit:
         return len(data[: byte - self._first].decode("utf-8", "ignore")) - len(self._line)
 
 
-def _brackets(grammar: Grammar, tree: Tree, start: int, end: int) -> list[tuple[int, str]]:
+def brackets_in_tree(grammar: Grammar, tree: Tree, start: int, end: int) -> list[tuple[int, str]]:
     """(byte, bracket) of those from byte `start` on and before `end`, in their order."""
     query, kinds = _bracket_query(grammar)
     if query is None:

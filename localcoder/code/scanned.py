@@ -90,6 +90,12 @@ class ScannedFit:
         return self._literals[index] if index >= 0 and position < self._literals[index][1] else None
 
 
+def brackets_in_text(text: str, language: Language) -> list[tuple[int, str]]:
+    """(index, bracket) of those that are code, in their order."""
+    found = _token_pattern(language).finditer(text)
+    return [(match.start(), match[0]) for match in found if match.lastgroup == "bracket"]
+
+
 @cache
 def _token_pattern(language: Language) -> re.Pattern[str]:
     """Comments, strings or fences of code, and brackets. A quote that is not closed on its line is an apostrophe."""

@@ -14,17 +14,21 @@ from textual.document._edit import Edit
 from textual.geometry import Offset
 from textual.message import Message
 
+from localcoder.code.brackets import CLOSING, OPENING
 from localcoder.code.languages import Language, language_of
+from localcoder.code.partners import partner_of
 from localcoder.completion.document import Document
 from localcoder.tui import clipboard
 from localcoder.tui.commands import bindings
-from localcoder.tui.text import typing_aids
+from localcoder.tui.text import line_moves, typing_aids
 from localcoder.tui.text.ghost import Fate, Ghost
+from localcoder.tui.text.line_moves import Rearranged
 from localcoder.tui.text.lines import Rewrite, difference, newline_of, row_after
 from localcoder.tui.text.typing_aids import Typed
 from localcoder.tui.text.words import is_inside_word
 from localcoder.tui.widgets.ghost_area import GhostArea
 
+_BRACKETS = (*OPENING, *CLOSING)
 _GHOST_ACTIONS = frozenset({"accept_ghost", "accept_ghost_word", "accept_ghost_line", "dismiss_ghost"})
 
 
@@ -182,6 +186,19 @@ class Editor(GhostArea):
         self.selection = Selection(moved(*start), moved(*end))
         self.history.checkpoint()
 
+    def _rearrange(self, change: Rearranged | None) -> None:
+        """Replace whole lines by others, as one step of undo."""
+        if change is None:
+            return
+        lines, (start, end) = self.document.lines, self.selection
+        self.history.checkpoint()
+        text = self.document.newline.join(change.lines)
+        self.edit(Edit(text, (change.first, 0), (change.last, len(lines[change.last])), False))
+        self.selection = Selection(
+            *(self.clamp_visitable((max(row + change.by, 0), column)) for row, column in (start, end))
+        )
+        self.history.checkpoint()
+
     @property
     def selected_rows(self) -> tuple[int, int]:
         """First and last line that the selection touches; a line that it only begins does not count."""
@@ -192,6 +209,32 @@ class Editor(GhostArea):
         """Comment the selected lines out, or in again."""
         first, last = self.selected_rows
         self.change_lines(first, last, lambda lines: typing_aids.toggle_comment(lines, self.known_language))
+
+    def action_duplicate_lines(self) -> None:
+        """The selected lines once more, below."""
+        self._rearrange(line_moves.doubled(self.document.lines, *self.selected_rows))
+
+    def action_move_lines(self, by: int) -> None:
+        """The selected lines change places with the one above (-1) or below (1)."""
+        self._rearrange(line_moves.moved(self.document.lines, *self.selected_rows, by))
+
+    def action_delete_line(self) -> None:
+        """Delete the selected lines; the cursor goes to the next one."""
+        change = line_moves.deleted(self.document.lines, *self.selected_rows)
+        self.selection = Selection.cursor(self.cursor_location if self.selection.is_empty else min(self.selection))
+        self._rearrange(change)
+
+    def action_go_to_bracket(self) -> None:
+        """From a bracket, or the next one in the line, to the one that belongs to it."""
+        row, column = self.cursor_location
+        line = self.document[row]
+        before = column - 1 if column and line[column : column + 1] not in _BRACKETS else column
+        at = next((i for i in range(before, len(line)) if line[i] in _BRACKETS), None)
+        if at is None:
+            return
+        partner = partner_of(self.document.text, self.document.index_of((row, at)), self.known_language)
+        if partner is not None:
+            self.move_cursor(self.document.location_of(partner))
 
     def action_indent(self) -> None:
         first, last = self.selected_rows
