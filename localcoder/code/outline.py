@@ -82,6 +82,16 @@ def outline(text: str, language: Language) -> Outline:
     return Outline()
 
 
+def place_in(definition: Definition, lines: Sequence[str]) -> tuple[int, int]:
+    """Row and column, from 0, of the name that is defined, in the lines of its file: they may have changed since."""
+    name = re.compile(rf"(?<!\w){re.escape(definition.name)}(?!\w)")
+    for row in range(definition.line - 1, min(definition.end_line, len(lines))):
+        # A decorator may say the name before.
+        if not lines[row].lstrip().startswith("@") and (match := name.search(lines[row])):
+            return row, match.start()
+    return max(min(definition.line, len(lines)) - 1, 0), 0
+
+
 @cache
 def _query_of(language: Language) -> Query | None:
     grammar = grammar_of(language)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-_VERSION_CONTROL = (".git", ".hg", ".jj", ".svn")
+from localcoder.code.walk import VERSION_CONTROL
+
 _BUILD_FILES = ("pyproject.toml", "setup.py", "package.json", "Cargo.toml", "go.mod", "pom.xml", "CMakeLists.txt")
 """What stands in the topmost folder of a project that is under no version control."""
 
@@ -32,7 +33,7 @@ def root_of(path: Path) -> Path | None:
     """The top folder of the nearest repository around a file; None where nothing says that there is one."""
     absolute = path.absolute()
     folders = [folder for folder in absolute.parents if folder != Path(folder.anchor) and folder != Path.home()]
-    for markers in (_VERSION_CONTROL, _BUILD_FILES):
+    for markers in (VERSION_CONTROL, _BUILD_FILES):
         for folder in folders:
             if any((folder / marker).exists() for marker in markers):
                 return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -22,6 +22,8 @@ SUFFIXES = frozenset(suffix.lower() for language in LANGUAGES for suffix in lang
 MAX_FILE_BYTES = 1 << 20
 """What is larger was not written by hand."""
 
+VERSION_CONTROL = (".git", ".hg", ".jj", ".svn")
+"""Folders with what a version control system keeps for itself."""
 _NOT_ONES_OWN = frozenset(
     ("node_modules", "bower_components", "__pycache__", "venv", "site-packages", "vendor", "third_party", "Pods")
 )
@@ -44,7 +46,17 @@ def code_files(folder: Path) -> list[Path]:
 
     What cannot be read, or goes while it is looked at, is left out.
     """
-    return sorted(_walk(folder), key=lambda path: path.parts)
+    found = (folder / name for name in _walk(folder, _is_own_folder, _is_code_name))
+    return sorted(filter(_is_small_file, found), key=lambda path: path.parts)
+
+
+def files_below(folder: Path) -> Iterator[str]:
+    """The names of the files below a folder as they are found, with `/` between their parts: of hidden ones too, but of
+    none in linked folders, none that others installed there, none that git ignores.
+
+    Those of a folder come before what is further down. What cannot be listed is left out.
+    """
+    return _walk(folder, lambda name: name not in VERSION_CONTROL and name not in _NOT_ONES_OWN, lambda name: True)
 
 
 def is_code_file(folder: Path, path: Path) -> bool:
@@ -92,7 +104,7 @@ def _sources(named: Path) -> Iterator[tuple[Path, SourceFile]]:
             yield path, SourceFile(path.relative_to(named).as_posix(), read_code(path))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, is_own_folder: Callable[[str], bool], is_wanted: Callable[[str], bool]) -> Iterator[str]:
     is_ignored = ignored_below(folder)
     # os.walk passes over folders that it cannot list, and does not go into links.
     for parent, folders, names in os.walk(folder):
@@ -101,10 +113,10 @@ def _walk(folder: Path) -> Iterator[Path]:
             continue
         below = Path(parent).relative_to(folder).as_posix()
         prefix = "" if below == "." else f"{below}/"
-        folders[:] = [name for name in folders if _is_own_folder(name) and not is_ignored(f"{prefix}{name}/")]
+        folders[:] = [name for name in folders if is_own_folder(name) and not is_ignored(f"{prefix}{name}/")]
         for name in names:
-            if _is_code_name(name) and not is_ignored(prefix + name) and _is_small_file(path := Path(parent, name)):
-                yield path
+            if is_wanted(name) and not is_ignored(prefix + name):
+                yield prefix + name
 
 
 def _is_own_folder(name: str) -> bool:

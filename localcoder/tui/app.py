@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App, SystemCommand
@@ -26,6 +26,7 @@ from localcoder.tui.model_job import ModelJob
 from localcoder.tui.notices import show_error
 from localcoder.tui.screens.edit import EditScreen
 from localcoder.tui.start import Opened
+from localcoder.tui.text.display import drawable
 
 
 class LocalcoderApp(App[None], inherit_bindings=False):
@@ -134,7 +135,8 @@ class LocalcoderApp(App[None], inherit_bindings=False):
                 yield command
         if screen is self.edit_screen:
             for own in COMMANDS:
-                if own.scope == "find" and not self.edit_screen.find_bar.is_open:
+                is_closed = own.scope == "find" and not self.edit_screen.find_bar.is_open
+                if is_closed or own.action == "command_palette":
                     continue
                 yield SystemCommand(
                     own.label.rstrip("…"), f"{own.help} {keys_of(own, self.settings.keys)}", self._runs(own)
@@ -157,6 +159,10 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         screen = self.screen_stack[0]
         assert isinstance(screen, EditScreen)
         return screen
+
+    def notify(self, message: str, **options: Any) -> None:
+        # A file's name may have what no terminal shows, or takes.
+        super().notify("\n".join(map(drawable, message.split("\n"))), **options)
 
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)

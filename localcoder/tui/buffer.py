@@ -7,6 +7,7 @@ from pathlib import Path
 
 from localcoder.code.languages import language_of
 from localcoder.tui.files import TextFile
+from localcoder.tui.text.display import drawable
 from localcoder.tui.widgets.editor import Editor
 
 _FIRST_LINE = 200
@@ -41,7 +42,8 @@ class Buffer:
 
     @property
     def name(self) -> str:
-        return self.path.name if self.path else "new buffer"
+        """What it is called on the screen."""
+        return drawable(self.path.name) if self.path else "new buffer"
 
     @property
     def is_modified(self) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from localcoder.code import walk
 from localcoder.code.languages import LANGUAGES, Language
-from localcoder.code.walk import MAX_FILE_BYTES, SourceFile, code_files, find_sources, read_code
+from localcoder.code.walk import MAX_FILE_BYTES, SourceFile, code_files, files_below, find_sources, read_code
 from localcoder.errors import LocalcoderError
 
 
@@ -112,3 +112,12 @@ def test_a_name_that_is_not_there_is_told(tmp_path: Path) -> None:
         with pytest.raises(LocalcoderError, match=what) as caught:
             find_sources([named])
         assert caught.value.exit_code == 2 and caught.value.todo
+
+
+def test_files_of_any_kind_are_named_without_what_is_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.bin", "c/.hidden", ".git/config", "c/d/e.txt", "node_modules/x.js", "out/made.txt")
+    (tmp_path / ".gitignore").write_text("out/\n")
+    (tmp_path / "c" / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert list(files_below(tmp_path))[:2] in (["a.bin", ".gitignore"], [".gitignore", "a.bin"])
+    assert set(files_below(tmp_path)) == {"a.bin", ".gitignore", "c/.hidden", "c/d/e.txt"}
+    assert list(files_below(tmp_path / "nothing")) == []

@@ -165,9 +165,9 @@ async def test_the_footer_offers_what_the_moment_does() -> None:
 async def test_the_palette_runs_commands_of_every_scope() -> None:
     app = make_app(FakeEngine(), "a\nb\n")
     async with app.run_test(size=(100, 40)) as pilot:
-        await pilot.press("ctrl+p", *"comment lines", "enter")
+        await pilot.press("alt+e", *"comment lines", "enter")
         await until(pilot, lambda: edit_screen(app).editor.text == "# a\nb\n")
-        await pilot.press("ctrl+p", *"settings", "enter")
+        await pilot.press("alt+e", *"settings", "enter")
         await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
 
 

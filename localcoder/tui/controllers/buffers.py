@@ -33,6 +33,7 @@ class Buffers:
         self._warn = warn
         self._numbers = count()
         self._open: list[Buffer] = []
+        self._by_use: list[Buffer] = []
 
     def begin(self, opened: Sequence[Opened], active: int) -> ContentSwitcher:
         """Open what is there at the start, the one at `active` in front, and give the widget that shows it."""
@@ -44,6 +45,7 @@ class Buffers:
                 buffer.conflict = Conflict(one.content)
             buffer.editor.move_cursor(buffer.editor.clamp_visitable((one.row, one.column)))
         self.front = self._open[min(active, len(self._open) - 1)]
+        self._use(self.front)
         self._switcher = ContentSwitcher(*(buffer.editor for buffer in self), initial=self.front.editor.id)
         return self._switcher
 
@@ -52,6 +54,11 @@ class Buffers:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def by_use(self) -> tuple[Buffer, ...]:
+        """The one in front, the one that was there before, and so on."""
+        return tuple(self._by_use)
 
     @property
     def front_index(self) -> int:
@@ -68,6 +75,7 @@ class Buffers:
     def show(self, buffer: Buffer) -> None:
         """Bring a buffer to the front."""
         self.front = buffer
+        self._use(buffer)
         self._switcher.current = buffer.editor.id
         buffer.editor.focus()
         self._shown()
@@ -84,6 +92,7 @@ class Buffers:
     async def remove(self, buffer: Buffer) -> None:
         """Close a buffer that is not in front."""
         self._open.remove(buffer)
+        self._by_use.remove(buffer)
         await buffer.editor.remove()
 
     def warn_about(self, buffer: Buffer) -> None:
@@ -94,8 +103,13 @@ class Buffers:
         if has_mixed_newlines(buffer.saved.text):
             self._warn(f"{buffer.name} ends its lines in two ways, \\n and \\r\\n. Both are kept; ␍ marks the second.")
 
+    def _use(self, buffer: Buffer) -> None:
+        self._by_use.remove(buffer)
+        self._by_use.insert(0, buffer)
+
     def _make(self, content: TextFile, path: Path | None) -> Buffer:
         buffer = Buffer(content, path, editor_id=f"buffer-{next(self._numbers)}")
         self._open.append(buffer)
+        self._by_use.append(buffer)
         self._configure(buffer)
         return buffer

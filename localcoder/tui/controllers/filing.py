@@ -51,7 +51,7 @@ class Filing:
         start = "" if folder == Path() else f"{folder}/"
         answer = await self._owner.app.push_screen_wait(AskLine("Open", start, "path/to/file.py"))
         if answer is not None:
-            await self._open(_path(answer))
+            await self.open_path(_path(answer))
 
     async def open_recent(self) -> None:
         """Ask which of the files that were opened lately."""
@@ -61,7 +61,31 @@ class Filing:
             return
         answer = await self._owner.app.push_screen_wait(PickOne("Open a recent file", known))
         if answer is not None:
-            await self._open(Path(answer))
+            await self.open_path(Path(answer))
+
+    async def open_path(self, path: Path) -> bool:
+        """Show a file, beside what is open. False when it cannot be opened: then that is said."""
+        for buffer in self._buffers:
+            if buffer.is_of(path):
+                self._buffers.show(buffer)
+                return True
+        try:
+            content = read_text_file(path)
+            if content.stamp is None:
+                require_place(path)
+        except LocalcoderError as error:
+            show_error(self._owner, error)
+            return False
+        if content.stamp is None:
+            self._owner.notify(new_file(path), timeout=4, markup=False)
+        session.remember_file(path)
+        # An empty buffer that nobody used makes room.
+        unused = [buffer for buffer in self._buffers if buffer.path is None and buffer.editor.is_blank]
+        await self._buffers.add(content, path)
+        for buffer in unused:
+            await self._buffers.remove(buffer)
+        self._changed()
+        return True
 
     async def save(self) -> bool:
         """Write the buffer in front to its file. False when it was not saved."""
@@ -126,28 +150,6 @@ class Filing:
         self._autosave.soon()
         self._owner.notify(f"Saved {path}.", timeout=3, markup=False)
         return True
-
-    async def _open(self, path: Path) -> None:
-        for buffer in self._buffers:
-            if buffer.is_of(path):
-                self._buffers.show(buffer)
-                return
-        try:
-            content = read_text_file(path)
-            if content.stamp is None:
-                require_place(path)
-        except LocalcoderError as error:
-            show_error(self._owner, error)
-            return
-        if content.stamp is None:
-            self._owner.notify(new_file(path), timeout=4, markup=False)
-        session.remember_file(path)
-        # An empty buffer that nobody used makes room.
-        unused = [buffer for buffer in self._buffers if buffer.path is None and buffer.editor.is_blank]
-        await self._buffers.add(content, path)
-        for buffer in unused:
-            await self._buffers.remove(buffer)
-        self._changed()
 
     async def _may_lose(self, buffer: Buffer, verb: str) -> bool:
         """Ask about unsaved changes; False to stay."""

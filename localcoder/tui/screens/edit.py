@@ -30,6 +30,7 @@ from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.completing import Completing
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.controllers.filing import Filing
+from localcoder.tui.controllers.going import Going, Target
 from localcoder.tui.controllers.languages import Languages
 from localcoder.tui.controllers.model_switch import ModelSwitch
 from localcoder.tui.controllers.noting import Noting
@@ -77,6 +78,7 @@ class EditScreen(Screen[None]):
         engines: EngineHost,
         power: PowerWatch,
         model_job: ModelJob,
+        folder: Path | None = None,
         ask_at_once: bool = False,
     ) -> None:
         super().__init__()
@@ -110,6 +112,7 @@ class EditScreen(Screen[None]):
         self._autosave = Autosave(self, self.buffers, model=lambda: engines.model)
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
         self._filing = Filing(self, self.buffers, self.disk_watch, self._autosave, changed=self._buffer_shown)
+        self._going = Going(self, self.buffers, self._filing, folder)
         self._languages = Languages(self, self.buffers, changed=self._show_place)
         self._model_switch = ModelSwitch(
             self, engines, settings, self.buffers, self.completing, changed=self._show_model
@@ -285,6 +288,9 @@ class EditScreen(Screen[None]):
 
     def action_go_to_line(self) -> None:
         self._work("question", self._go_to_line())
+
+    def action_go_to(self, where: Target) -> None:
+        self._work("question", self._going.to(where))
 
     async def _go_to_line(self) -> None:
         answer = await self.app.push_screen_wait(AskLine("Go to line, or line:column"))

@@ -76,8 +76,9 @@ class HelpScreen(ModalScreen[None]):
             found = [row for row in rows if all(word in " ".join((title, *row)).lower() for word in words)]
             if found:
                 sections += [Text(f"\n{title}" if sections else title, "bold"), _table(found)]
-        nothing = Text("Nothing here is called that. Ctrl+P finds commands too.")
-        end = Text("\nCtrl+P runs a command by its name. Keys can be changed: see Settings.", "dim")
+        palette = keys_of(COMMANDS_BY_ID["app.palette"], self._keymap)
+        nothing = Text(f"Nothing here is called that. {palette} finds commands too.")
+        end = Text(f"\n{palette} runs a command by its name. Keys can be changed: see Settings.", "dim")
         self.query_one("#commands", Static).update(Group(*sections, end) if sections else nothing)
 
     def _sections(self) -> Iterator[tuple[str, list[Row]]]:
