@@ -1,4 +1,4 @@
-"""`localcoder [FILE]`: the app."""
+"""`localcoder [FILE]`: the app, on a file or a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 @click.command(
     help="Open FILE, or what is piped in, or an empty buffer, in the app. A FILE that does not exist yet is made when "
-    "it is saved."
+    "it is saved; of a folder the files are shown as a tree."
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("-m", "--model", metavar="MODEL", help="A model's name, a GGUF file's path, or a server's address.")
@@ -34,6 +34,7 @@ def command(file: Path | None = None, model: str | None = None, force: bool = Fa
         model=model or start.model,
         chosen=chosen,
         notice=start.notice,
+        folder=start.folder,
         ask_at_once=start.is_first,
     )
     app.run()

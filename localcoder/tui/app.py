@@ -32,7 +32,8 @@ from localcoder.tui.text.display import drawable
 class LocalcoderApp(App[None], inherit_bindings=False):
     """Edits what is opened, the buffer `active` in front, with completions from the factory's engine.
 
-    `notice` is shown at the start; `ask_at_once` begins with a completion.
+    `notice` is shown at the start; `folder` is a project whose files are shown as a tree; `ask_at_once` begins with a
+    completion.
     """
 
     TITLE = "localcoder"
@@ -48,6 +49,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         model: str | None = None,
         chosen: Settings | None = None,
         notice: str = "",
+        folder: Path | None = None,
         ask_at_once: bool = False,
     ) -> None:
         super().__init__()
@@ -61,6 +63,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.engines = EngineHost(engine_factory, model)
         self.model_job = ModelJob()
         self._notice = notice
+        self._folder = folder
         self._ask_at_once = ask_at_once
         self._opened = opened
         self._active = active
@@ -83,6 +86,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
             engines=self.engines,
             power=self.power,
             model_job=self.model_job,
+            folder=self._folder,
             ask_at_once=self._ask_at_once,
         )
 

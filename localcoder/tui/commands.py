@@ -124,6 +124,8 @@ COMMANDS: tuple[Command, ...] = (
             before_text=True),
     Command("view.wrap", "screen", "toggle_wrap", "alt+z", "Wrap long lines", "Shows long lines on several rows.",
             before_text=True),
+    Command("view.tree", "screen", "tree", "alt+t", "Tree of files",
+            "Shows the project's files beside the text, or goes there; from there, hides them.", before_text=True),
     Command("view.language", "screen", "choose_language", "alt+g", "Language…",
             "Says in which language the buffer is; by itself that goes by its name, or by its text.", before_text=True),
     Command("edit.copy", "screen", "copy", "ctrl+c", "Copy",

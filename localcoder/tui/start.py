@@ -40,6 +40,8 @@ class Start:
     active: int = 0
     model: str | None = None
     notice: str = ""
+    folder: Path | None = None
+    """A project that was named instead of a file."""
     is_first: bool = False
     """Nobody used the app here before: it shows what it does."""
 
@@ -47,25 +49,25 @@ class Start:
 def begin(file: Path | None, *, restore: bool, piped: str = "") -> Start:
     """Decide what is opened. Raises LocalcoderError (exit code 2) when `file` is no text, and cannot be made.
 
-    A file that is named comes alone and in front, and so does a text that was `piped` in; without them, the last
-    session comes back. Unsaved buffers of an app that was killed come back in any case.
+    A file that is named comes alone and in front, and so does a text that was `piped` in, and of a folder the tree;
+    without them, the last session comes back. Unsaved buffers of an app that was killed come back in any case.
     """
     notice = ""
-    if file is not None:
+    folder = file if file is not None and file.is_dir() else None
+    named: Opened | None = None
+    if file is not None and folder is None:
         content = read_text_file(file)
-        named: Opened | None = Opened(content, file)
+        named = Opened(content, file)
         if content.stamp is None:
             require_place(file)
             notice = new_file(file)
         session.remember_file(file)
     elif piped:
         named = Opened(TextFile(""), unsaved=piped)
-    elif session.is_first_start():
+    elif folder is None and session.is_first_start():
         return _first()
-    else:
-        named = None
     lost = session.take_lost()
-    last = session.last() if restore and named is None and not lost else None
+    last = session.last() if restore and named is None and folder is None and not lost else None
     buffers = [named] if named else []
     active = 0
     if last is not None:
@@ -79,7 +81,8 @@ def begin(file: Path | None, *, restore: bool, piped: str = "") -> Start:
             buffers[same[0]] = opened
         else:
             buffers.append(opened)
-    return Start(tuple(buffers), active, last.model if last else None, " ".join(filter(None, (notice, _notice(lost)))))
+    notice = " ".join(filter(None, (notice, _notice(lost))))
+    return Start(tuple(buffers), active, last.model if last else None, notice, folder)
 
 
 def _first() -> Start:

@@ -11,7 +11,6 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input, OptionList
 
-from localcoder.errors import LocalcoderError
 from localcoder.tui import session
 from localcoder.tui.dialogs.ask import AskLine, Choose, PickOne
 from localcoder.tui.files import TextFile
@@ -78,8 +77,8 @@ def test_a_named_file_comes_alone(two_files: tuple[Path, Path]) -> None:
     one, two = two_files
     session.finish(Session((SavedBuffer(str(one), None),)))
     assert [opened.path for opened in begin(two, restore=True).buffers] == [two]
-    with pytest.raises(LocalcoderError):
-        begin(one.parent, restore=True)
+    start = begin(one.parent, restore=True)
+    assert (start.buffers, start.folder) == ((), one.parent)
 
 
 def test_a_broken_session_file_is_no_reason_not_to_start(own_directories: Path) -> None:

@@ -263,7 +263,7 @@ async def test_a_file_that_is_no_text_any_more_is_not_overwritten_unasked(path: 
     async with app.run_test(notifications=True) as pilot:
         write(path, "\udcff\x00")
         await look(app, pilot)
-        assert is_asking(app) and "can no longer be read" in screen_text(app)
+        await until(pilot, lambda: is_asking(app) and "can no longer be read" in screen_text(app))
         await pilot.press("x", "ctrl+s")
         await until(pilot, lambda: "Not saved" in screen_text(app))
         assert read(path) == "\udcff\x00"

@@ -34,8 +34,10 @@ def test_open_complete_accept_save_quit(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_is_two_lines_and_exit_code_2(tmp_path: Path) -> None:
-    with terminal(str(tmp_path), columns=200) as term:
-        term.until("is a directory")
+    path = tmp_path / "program"
+    path.write_bytes(b"\x7fELF\0\0")
+    with terminal(str(path), columns=200) as term:
+        term.until("is a binary file")
         assert term.ended() == 2
         assert "Traceback" not in term.text
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, TextArea
@@ -35,6 +36,7 @@ from localcoder.tui.controllers.languages import Languages
 from localcoder.tui.controllers.model_switch import ModelSwitch
 from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.controllers.searching import Searching
+from localcoder.tui.controllers.tree_pane import TreePane
 from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.footer import for_the_moment
@@ -54,8 +56,8 @@ from localcoder.tui.widgets.title_bar import TitleBar
 class EditScreen(Screen[None]):
     """Edits some files, one in front: hands keys and events to its controllers, and shows what they say.
 
-    What is in `opened` is there at the start, with the buffer at `active` in front; `ask_at_once` begins with a
-    completion.
+    What is in `opened` is there at the start, with the buffer at `active` in front, and the tree of `folder`, if one is
+    named; `ask_at_once` begins with a completion.
     """
 
     @dataclass
@@ -88,6 +90,7 @@ class EditScreen(Screen[None]):
         self._engines = engines
         self._power = power
         self._ask_at_once = ask_at_once
+        self._shows_tree = folder is not None
         self._is_ready = False
         self._title_bar = TitleBar()
         self.find_bar = FindBar()
@@ -113,6 +116,8 @@ class EditScreen(Screen[None]):
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
         self._filing = Filing(self, self.buffers, self.disk_watch, self._autosave, changed=self._buffer_shown)
         self._going = Going(self, self.buffers, self._filing, folder)
+        self._desk = Horizontal(id="desk")
+        self._tree_pane = TreePane(self, self._desk, self.buffers, self._going)
         self._languages = Languages(self, self.buffers, changed=self._show_place)
         self._model_switch = ModelSwitch(
             self, engines, settings, self.buffers, self.completing, changed=self._show_model
@@ -121,7 +126,8 @@ class EditScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self._title_bar
-        yield self.buffers.begin(self._opened, self._active)
+        with self._desk:
+            yield self.buffers.begin(self._opened, self._active)
         yield self.find_bar
         yield self._disk_bar
         yield self._status_line
@@ -136,7 +142,10 @@ class EditScreen(Screen[None]):
         self._show_files()
         self._show_place()
         self.disk_watch.start()
-        self.editor.focus()
+        if self._shows_tree:
+            self._work("question", self._tree_pane.show())
+        else:
+            self.editor.focus()
         self.set_interval(LOOK_S, self._show_place)
         for buffer in self.buffers:
             self.buffers.warn_about(buffer)
@@ -291,6 +300,9 @@ class EditScreen(Screen[None]):
 
     def action_go_to(self, where: Target) -> None:
         self._work("question", self._going.to(where))
+
+    def action_tree(self) -> None:
+        self._work("question", self._tree_pane.toggle())
 
     async def _go_to_line(self) -> None:
         answer = await self.app.push_screen_wait(AskLine("Go to line, or line:column"))
