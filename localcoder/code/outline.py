@@ -89,7 +89,10 @@ def place_in(definition: Definition, lines: Sequence[str]) -> tuple[int, int]:
         # A decorator may say the name before.
         if not lines[row].lstrip().startswith("@") and (match := name.search(lines[row])):
             return row, match.start()
-    return max(min(definition.line, len(lines)) - 1, 0), 0
+    # It has moved: the nearest line that has the name.
+    places = [(row, match.start()) for row, line in enumerate(lines) if (match := name.search(line))]
+    last = max(min(definition.line, len(lines)) - 1, 0)
+    return min(places, key=lambda place: abs(place[0] - last), default=(last, 0))
 
 
 @cache

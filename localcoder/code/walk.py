@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 1 << 20
 
 VERSION_CONTROL = (".git", ".hg", ".jj", ".svn")
 """Folders with what a version control system keeps for itself."""
-_NOT_ONES_OWN = frozenset(
+NOT_ONES_OWN = frozenset(
     ("node_modules", "bower_components", "__pycache__", "venv", "site-packages", "vendor", "third_party", "Pods")
 )
 """Folders that hold what others wrote, or what was made of it."""
@@ -46,7 +46,7 @@ def code_files(folder: Path) -> list[Path]:
 
     What cannot be read, or goes while it is looked at, is left out.
     """
-    found = (folder / name for name in _walk(folder, _is_own_folder, _is_code_name))
+    found = (folder / name for name in _walk(folder, _is_own_folder, is_code_name))
     return sorted(filter(_is_small_file, found), key=lambda path: path.parts)
 
 
@@ -56,14 +56,14 @@ def files_below(folder: Path) -> Iterator[str]:
 
     Those of a folder come before what is further down. What cannot be listed is left out.
     """
-    return _walk(folder, lambda name: name not in VERSION_CONTROL and name not in _NOT_ONES_OWN, lambda name: True)
+    return _walk(folder, lambda name: name not in VERSION_CONTROL and name not in NOT_ONES_OWN, lambda name: True)
 
 
 def is_code_file(folder: Path, path: Path) -> bool:
     """Whether `code_files(folder)` has this file, without a look at the others."""
     name = path.relative_to(folder)
     folders = [folder / parent for parent in name.parents][:-1]
-    if not _is_code_name(name.name) or not all(_is_own_folder(each.name) for each in folders):
+    if not is_code_name(name.name) or not all(_is_own_folder(each.name) for each in folders):
         return False
     if any(each.is_symlink() or (each / _ENVIRONMENT).exists() for each in folders):
         return False
@@ -120,10 +120,11 @@ def _walk(folder: Path, is_own_folder: Callable[[str], bool], is_wanted: Callabl
 
 
 def _is_own_folder(name: str) -> bool:
-    return not name.startswith(".") and name not in _NOT_ONES_OWN
+    return not name.startswith(".") and name not in NOT_ONES_OWN
 
 
-def _is_code_name(name: str) -> bool:
+def is_code_name(name: str) -> bool:
+    """Whether a file of that name is looked for in a folder of code."""
     return not name.startswith(".") and PurePath(name).suffix.lower() in SUFFIXES
 
 

@@ -92,8 +92,7 @@ class Index:
         if not root.is_dir():
             raise LocalcoderError(f"There is no folder {root}.", "Give the folder of a repository.", exit_code=2)
         self.root = root.resolve()
-        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
-        self._path = (folder or indexes_dir()) / f"{digest}.sqlite"
+        self._path = _file_of(self.root, folder)
         self._store = Store(self._path)
 
     def __enter__(self) -> Index:
@@ -274,6 +273,16 @@ class Index:
             store.remove(name)
             store.put(name, stamp, read_ns, content)
         return True
+
+
+def has_index(root: Path, *, folder: Path | None = None) -> bool:
+    """Whether there is an index of the repository at `root`, complete or not."""
+    return _file_of(root.resolve(), folder).is_file()
+
+
+def _file_of(root: Path, folder: Path | None) -> Path:
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
+    return (folder or indexes_dir()) / f"{digest}.sqlite"
 
 
 def _is_same(known: Known | None, stamp: Stamp) -> bool:

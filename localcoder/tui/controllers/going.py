@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from textual.document._document import Location
 from textual.screen import Screen
 
+from localcoder.code.file_search import Hit
 from localcoder.code.repository import root_of
 from localcoder.errors import LocalcoderError
 from localcoder.tui import session
@@ -17,8 +19,13 @@ from localcoder.tui.buffer import Buffer
 from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.filing import Filing
 from localcoder.tui.notices import show_error
+from localcoder.tui.text.search import Query
 
-Target = Literal["file", "symbol", "buffer", "back"]
+Target = Literal["back", "buffer", "file", "hit", "symbol"]
+
+
+Place = Location | Callable[[Sequence[str]], Location]
+"""Row and column, from 0, or what says them of the lines."""
 
 
 class Going:
@@ -32,7 +39,8 @@ class Going:
         self._buffers = buffers
         self._filing = filing
         self._folder = folder
-        self._left: list[tuple[Buffer, tuple[int, int]]] = []
+        self._searched: tuple[Query, Hit | None] = (Query(""), None)
+        self._left: list[tuple[Buffer, Location]] = []
 
     @property
     def root(self) -> Path:
@@ -43,7 +51,13 @@ class Going:
         return root_of(path or Path("new")) or (path.absolute().parent if path else Path.cwd())
 
     async def to(self, where: Target) -> None:
-        ways = {"file": self._to_file, "symbol": self._to_symbol, "buffer": self._to_buffer, "back": self._back}
+        ways: dict[Target, Callable[[], Awaitable[None]]] = {
+            "back": self._back,
+            "buffer": self._to_buffer,
+            "file": self._to_file,
+            "hit": self._to_hit,
+            "symbol": self._to_symbol,
+        }
         await ways[where]()
 
     async def _to_file(self) -> None:
@@ -95,7 +109,27 @@ class Going:
             QuickPick("Symbol of this file", "symbols", labels, detail=detail)
         )
         if chosen is not None:
-            self._go(place_in(definitions[chosen], editor.document.lines))
+            await self.open(None, place_in(definitions[chosen], editor.document.lines))
+
+    async def _to_hit(self) -> None:
+        """Ask for a text, and show a line of the project that has it."""
+        from localcoder.tui.dialogs.project_search import ProjectSearch
+
+        root = self.root
+        unsaved = {
+            name: buffer.editor.document.lines
+            for buffer in self._buffers
+            if buffer.is_modified and (name := _name_below(root, buffer.path))
+        }
+        query, last = self._searched
+        selected = self._buffers.front.editor.selected_text
+        if selected and "\n" not in selected:
+            query = Query(selected)
+        search = ProjectSearch(root, unsaved, query, last)
+        hit = await self._owner.app.push_screen_wait(search)
+        self._searched = (search.query_shown, hit or last)
+        if hit is not None:
+            await self.open(root / hit.name, (hit.row, hit.start))
 
     async def _back(self) -> None:
         """Return to where one was before the last jump."""
@@ -106,32 +140,33 @@ class Going:
                 self._move(place)
                 return
             if buffer.path is not None:
-                await self.open(buffer.path, place, is_return=True)
+                if await self._show(buffer.path):
+                    self._move(place)
                 return
         self._owner.notify("There is no place to go back to yet.", timeout=4)
 
-    async def open(self, path: Path, place: tuple[int, int] | None = None, *, is_return: bool = False) -> None:
-        """Show a file that is there, at a place."""
-        if not any(buffer.is_of(path) for buffer in self._buffers) and not _is_file(path):
-            show_error(self._owner, LocalcoderError(f"There is no file {path} any more.", "Look for it again."))
+    async def open(self, path: Path | None, place: Place | None = None) -> None:
+        """Show a file that is there, or, without a path, the buffer in front, at a place."""
+        before = self._here()
+        if path is not None and await self._show(path) is False:
             return
-        if not is_return:
-            self._leave()
-        if await self._filing.open_path(path) and place is not None:
+        self._left = [*self._left[-_MOST_LEFT:], before]
+        if place is not None:
             self._move(place)
 
-    def _go(self, place: tuple[int, int]) -> None:
-        self._leave()
-        self._move(place)
+    async def _show(self, path: Path) -> bool:
+        if any(buffer.is_of(path) for buffer in self._buffers) or _is_file(path):
+            return await self._filing.open_path(path)
+        show_error(self._owner, LocalcoderError(f"There is no file {path} any more.", "Look for it again."))
+        return False
 
-    def _leave(self) -> None:
-        """Remember where we are."""
-        buffer = self._buffers.front
-        self._left = [*self._left[-_MOST_LEFT:], (buffer, buffer.editor.cursor_location)]
+    def _here(self) -> tuple[Buffer, Location]:
+        return self._buffers.front, self._buffers.front.editor.cursor_location
 
-    def _move(self, place: tuple[int, int]) -> None:
+    def _move(self, place: Place) -> None:
         editor = self._buffers.front.editor
-        editor.move_cursor(editor.clamp_visitable(place), center=True)
+        location = place(editor.document.lines) if callable(place) else place
+        editor.move_cursor(editor.clamp_visitable(location), center=True)
         editor.focus()
 
     def _known_files(self, root: Path) -> Iterator[str]:

@@ -29,6 +29,7 @@ from localcoder.tui.controllers import copying
 from localcoder.tui.controllers.autosave import Autosave
 from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.completing import Completing
+from localcoder.tui.controllers.definitions import Definitions
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.controllers.filing import Filing
 from localcoder.tui.controllers.going import Going, Target
@@ -116,6 +117,7 @@ class EditScreen(Screen[None]):
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
         self._filing = Filing(self, self.buffers, self.disk_watch, self._autosave, changed=self._buffer_shown)
         self._going = Going(self, self.buffers, self._filing, folder)
+        self._definitions = Definitions(self, self.buffers, self._going)
         self._desk = Horizontal(id="desk")
         self._tree_pane = TreePane(self, self._desk, self.buffers, self._going)
         self._languages = Languages(self, self.buffers, changed=self._show_place)
@@ -300,6 +302,9 @@ class EditScreen(Screen[None]):
 
     def action_go_to(self, where: Target) -> None:
         self._work("question", self._going.to(where))
+
+    def action_definition(self) -> None:
+        self._work("question", self._definitions.show())
 
     def action_tree(self) -> None:
         self._work("question", self._tree_pane.toggle())

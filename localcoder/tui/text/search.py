@@ -23,9 +23,14 @@ class Query:
     text: str
     is_regex: bool = False
 
+    @property
+    def has_case(self) -> bool:
+        """Whether capitals and small letters are told apart."""
+        return self.text != self.text.lower()
+
     def compiled(self) -> re.Pattern[str]:
         """Raises LocalcoderError for a regular expression that is none."""
-        flags = re.IGNORECASE if self.text == self.text.lower() else 0
+        flags = 0 if self.has_case else re.IGNORECASE
         try:
             return re.compile(self.text if self.is_regex else re.escape(self.text), flags)
         except re.error as error:

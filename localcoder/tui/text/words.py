@@ -23,3 +23,12 @@ def word_at(line: str, column: int) -> tuple[int, int]:
         if column < run.end() or run.end() == len(line):
             return run.span()
     return 0, 0
+
+
+def name_at(line: str, column: int) -> str:
+    """The name that the column is in, or right behind; empty for none."""
+    for at in (column, column - 1):
+        if 0 <= at < len(line) and is_of_word(line[at]):
+            start, end = word_at(line, at)
+            return line[start:end]
+    return ""
