@@ -27,6 +27,13 @@ def git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
 
 
+def bytes_at_head(path: Path) -> bytes | None:
+    """What the last commit has of a file, with the line ends and so on that a checkout gives it; None where git knows
+    of none."""
+    said = git(path.absolute().parent, "cat-file", "--filters", f"HEAD:./{path.name}")
+    return None if said is None else said.encode("utf-8", "surrogateescape")
+
+
 def listed_by_git(folder: Path) -> frozenset[str] | None:
     """The files below the folder that git does not ignore; None where git does not know.
 

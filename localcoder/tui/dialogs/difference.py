@@ -1,4 +1,4 @@
-"""A buffer and its file, line by line, where they differ."""
+"""A buffer and another state of its file, line by line, where they differ."""
 
 from __future__ import annotations
 
@@ -16,24 +16,20 @@ from textual.widgets import Footer, RichLog, Static
 from localcoder.tui.widgets.disk_bar import Answer
 
 
-class DifferenceScreen(ModalScreen[Answer | None]):
-    """Shows `lines`; gives what the user decides to do, or None."""
+class ChangesScreen(ModalScreen[Answer | None]):
+    """Shows `lines`, and above them what their marks mean."""
 
     CSS_PATH: ClassVar = str(Path(__file__).with_suffix(".tcss"))
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
-        Binding("l", "dismiss('load')", "Load theirs"),
-        Binding("k", "dismiss('keep')", "Keep mine"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
 
-    def __init__(self, name: str, lines: Sequence[Text]) -> None:
+    def __init__(self, title: str, lines: Sequence[Text]) -> None:
         super().__init__()
-        self._name_shown = name
+        self._title_shown = title
         self._lines = lines
 
     def compose(self) -> ComposeResult:
         with Vertical(id="panel"):
-            yield Static(f"{self._name_shown}: - mine, + the other program's", id="title", markup=False)
+            yield Static(self._title_shown, id="title", markup=False)
             yield RichLog(auto_scroll=False)
             yield Footer(compact=True, show_command_palette=False)
 
@@ -42,3 +38,15 @@ class DifferenceScreen(ModalScreen[Answer | None]):
         for line in self._lines:
             log.write(line)
         log.focus()
+
+
+class DifferenceScreen(ChangesScreen):
+    """Gives what the user decides to do about another program's text, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "dismiss('load')", "Load theirs"),
+        Binding("k", "dismiss('keep')", "Keep mine"),
+    ]
+
+    def __init__(self, name: str, lines: Sequence[Text]) -> None:
+        super().__init__(f"{name}: - mine, + the other program's", lines)

@@ -30,6 +30,7 @@ from localcoder.tui.controllers.autosave import Autosave
 from localcoder.tui.controllers.buffers import Buffers
 from localcoder.tui.controllers.completing import Completing
 from localcoder.tui.controllers.definitions import Definitions
+from localcoder.tui.controllers.differences import Differences, State
 from localcoder.tui.controllers.disk_watch import DiskWatch
 from localcoder.tui.controllers.filing import Filing
 from localcoder.tui.controllers.going import Going, Target
@@ -118,6 +119,7 @@ class EditScreen(Screen[None]):
         self._filing = Filing(self, self.buffers, self.disk_watch, self._autosave, changed=self._buffer_shown)
         self._going = Going(self, self.buffers, self._filing, folder)
         self._definitions = Definitions(self, self.buffers, self._going)
+        self._differences = Differences(self, self.buffers)
         self._desk = Horizontal(id="desk")
         self._tree_pane = TreePane(self, self._desk, self.buffers, self._going)
         self._languages = Languages(self, self.buffers, changed=self._show_place)
@@ -305,6 +307,9 @@ class EditScreen(Screen[None]):
 
     def action_definition(self) -> None:
         self._work("question", self._definitions.show())
+
+    def action_differences(self, against: State) -> None:
+        self._work("question", self._differences.show(against))
 
     def action_tree(self) -> None:
         self._work("question", self._tree_pane.toggle())
