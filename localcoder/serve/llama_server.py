@@ -5,17 +5,85 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any, cast
 
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from localcoder import __version__
 from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.ending import MODES, Mode
 from localcoder.completion.layout import LAYOUTS, LayoutName
-from localcoder.engine.api import Sampling
+from localcoder.completion.scheduler import Scheduler
+from localcoder.engine.api import Engine, Sampling
 from localcoder.serve import fields
+from localcoder.serve.body import read_body
+from localcoder.serve.noting import Noting
+from localcoder.serve.running import events, finish, updates
 
 _STOP_TYPES = {"length": "limit", "time": "limit", "end": "eos", "cancelled": "none"}
 
 
-def read_infill(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
+def routes() -> list[Route]:
+    return [
+        Route("/infill", _infill, methods=["POST"]),
+        Route("/tokenize", _tokenize, methods=["POST"]),
+        Route("/detokenize", _detokenize, methods=["POST"]),
+        Route("/props", _props, methods=["GET"]),
+    ]
+
+
+async def _infill(request: HttpRequest) -> Response:
+    document, options, stream = _read_infill(await read_body(request), request.app.state.usual)
+    scheduler: Scheduler = request.app.state.scheduler
+    if options.max_tokens == 0:
+        noting: Noting | None = request.app.state.noting
+        if noting is not None:
+            noting.seen(document)
+        await scheduler.read_ahead(document, options)
+        return JSONResponse(_nothing((await scheduler.engine.info()).name))
+    if stream:
+        coming = updates(request, document, options)
+        return await events(request, coming, _chunk, _result)
+    completion = await finish(request, document, options)
+    return JSONResponse({**_result(completion), "content": completion.text})
+
+
+async def _props(request: HttpRequest) -> Response:
+    info = await request.app.state.scheduler.engine.info()
+    return JSONResponse(
+        {
+            "model_alias": info.name,
+            "model_path": info.path,
+            "total_slots": 1,
+            "build_info": f"localcoder {__version__}",
+            "default_generation_settings": {"n_ctx": info.n_ctx_train, "n_predict": request.app.state.usual.max_tokens},
+            "architecture": info.architecture,
+            "type": info.type_name,
+            "sliding_window": info.window,
+            "end_ids": info.end_ids,
+        }
+    )
+
+
+async def _tokenize(request: HttpRequest) -> Response:
+    body = await read_body(request)
+    content = fields.text(body, "content")
+    engine: Engine = request.app.state.scheduler.engine
+    (ids,) = await engine.tokenize([content])
+    if not body.get("with_pieces"):
+        return JSONResponse({"tokens": ids})
+    pieces = await engine.pieces(ids)
+    return JSONResponse({"tokens": [_piece(i, data) for i, data in zip(ids, pieces, strict=True)]})
+
+
+async def _detokenize(request: HttpRequest) -> Response:
+    engine: Engine = request.app.state.scheduler.engine
+    ids = _token_ids(await read_body(request), (await engine.info()).n_vocab)
+    return JSONResponse({"content": b"".join(await engine.pieces(ids)).decode("utf-8", "replace")})
+
+
+def _read_infill(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
     """The document, the options and whether to stream, of a request to `/infill`. Raises BadBody.
 
     As in llama-server, `prompt` is what was typed between prefix and middle. Two fields are localcoder's own:
@@ -47,11 +115,11 @@ def read_infill(body: dict[str, Any], usual: Options) -> tuple[Document, Options
     return document, options, fields.flag(body, "stream")
 
 
-def infill_chunk(delta: TextDelta) -> dict[str, Any]:
+def _chunk(delta: TextDelta) -> dict[str, Any]:
     return {"content": delta.text, "stop": False}
 
 
-def infill_result(completion: Completion) -> dict[str, Any]:
+def _result(completion: Completion) -> dict[str, Any]:
     """llama-server's last event: empty content, why it stopped, the prompt as the model got it, and the timings."""
     stats = completion.stats
     return {
@@ -77,12 +145,12 @@ def infill_result(completion: Completion) -> dict[str, Any]:
     }
 
 
-def infill_nothing(model: str) -> dict[str, Any]:
+def _nothing(model: str) -> dict[str, Any]:
     """The answer to `n_predict` 0, which asks to read ahead."""
     return {"content": "", "stop": True, "model": model, "stop_type": "limit", "tokens_predicted": 0, "timings": {}}
 
 
-def token_ids(body: dict[str, Any], n_vocab: int) -> list[int]:
+def _token_ids(body: dict[str, Any], n_vocab: int) -> list[int]:
     """The field `tokens`: ids below `n_vocab`. Raises BadBody."""
     value = body.get("tokens")
     if not isinstance(value, list) or not all(type(i) is int and 0 <= i < n_vocab for i in value):
@@ -90,7 +158,7 @@ def token_ids(body: dict[str, Any], n_vocab: int) -> list[int]:
     return value
 
 
-def piece(token: int, data: bytes) -> dict[str, Any]:
+def _piece(token: int, data: bytes) -> dict[str, Any]:
     """A token as llama-server's `with_pieces` gives it: text, or bytes where they are no text of their own."""
     try:
         return {"id": token, "piece": data.decode()}

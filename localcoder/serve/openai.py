@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.completion.document import Document
 from localcoder.completion.ending import MODES, Mode
+from localcoder.completion.scheduler import Scheduler
 from localcoder.engine.api import Sampling
 from localcoder.serve import fields
+from localcoder.serve.body import read_body
+from localcoder.serve.running import events, finish, updates
 
 MAX_ALTERNATIVES = 8
 _FINISH_REASONS = {"length": "length", "time": "length"}
 
 
-def read_completions(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
+def routes() -> list[Route]:
+    return [
+        Route("/v1/completions", _completions, methods=["POST"]),
+        Route("/v1/models", _models, methods=["GET"]),
+    ]
+
+
+async def _completions(request: HttpRequest) -> Response:
+    document, options, stream = _read_completions(await read_body(request), request.app.state.usual)
+    scheduler: Scheduler = request.app.state.scheduler
+    name = (await scheduler.engine.info()).name
+    shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
+    if stream:
+        return await events(
+            request,
+            updates(request, document, options),
+            lambda delta: {**shell, **_chunk(delta)},
+            lambda completion: {**shell, **_last_chunk(completion)},
+            end="data: [DONE]\n\n",
+        )
+    completion = await finish(request, document, options)
+    return JSONResponse({**shell, **_result(completion, with_logprobs=options.logprobs)})
+
+
+async def _models(request: HttpRequest) -> Response:
+    info = await request.app.state.scheduler.engine.info()
+    meta = {
+        "n_vocab": info.n_vocab,
+        "n_ctx_train": info.n_ctx_train,
+        "n_params": info.parameters,
+        "size": info.size_bytes,
+    }
+    model = {"id": info.name, "object": "model", "created": 0, "owned_by": "localcoder", "meta": meta}
+    return JSONResponse({"object": "list", "data": [model]})
+
+
+def _read_completions(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
     """The document, the options and whether to stream, of a request to `/v1/completions`.
 
     Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. What the body
@@ -44,17 +88,17 @@ def read_completions(body: dict[str, Any], usual: Options) -> tuple[Document, Op
     return Document(prompt + fields.text(body, "suffix", ""), len(prompt)), options, stream
 
 
-def chunk(delta: TextDelta) -> dict[str, Any]:
+def _chunk(delta: TextDelta) -> dict[str, Any]:
     return {"choices": [{"text": delta.text, "index": 0, "logprobs": None, "finish_reason": None}]}
 
 
-def last_chunk(completion: Completion) -> dict[str, Any]:
+def _last_chunk(completion: Completion) -> dict[str, Any]:
     reason = _FINISH_REASONS.get(completion.reason, "stop")
     choice = {"text": "", "index": 0, "logprobs": None, "finish_reason": reason}
     return {"choices": [choice], "usage": _usage(completion)}
 
 
-def result(completion: Completion, *, with_logprobs: bool) -> dict[str, Any]:
+def _result(completion: Completion, *, with_logprobs: bool) -> dict[str, Any]:
     choices = [
         {
             "text": each.text,
