@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from localcoder import __version__, hardware, paths, settings
+from localcoder import __version__, hardware, installation, paths, settings
 from localcoder.errors import LocalcoderError
 
 State = Literal["ok", "note", "broken"]
@@ -25,14 +25,14 @@ State = Literal["ok", "note", "broken"]
 _PACKAGES = ("llama-cpp-python", "huggingface-hub", "textual", "gguf", "numpy", "tree-sitter", "starlette", "uvicorn")
 _EXTRAS = frozenset({"starlette", "uvicorn"})
 _GPU_FIXES = {
-    "cuda": f"pip install --force-reinstall --no-deps --no-cache-dir {hardware.REQUIREMENT} "
+    "cuda": f"{installation.pip_install()} --force-reinstall --no-deps --no-cache-dir {hardware.REQUIREMENT} "
     "--extra-index-url https://abetlen.github.io/llama-cpp-python/whl/cu124"
     f' (or, with the CUDA toolkit: CMAKE_ARGS="-DGGML_CUDA=on" {hardware.BUILD})',
     "hip": f'CMAKE_ARGS="-DGGML_HIP=on" {hardware.BUILD}',
     "vulkan": f'CMAKE_ARGS="-DGGML_VULKAN=on" {hardware.BUILD}',
     "metal": f'CMAKE_ARGS="-DGGML_METAL=on" {hardware.BUILD}',
 }
-"""What puts a GPU backend into llama-cpp-python; with pipx, `pipx runpip localcoder` stands for `pip`."""
+"""What puts a GPU backend into llama-cpp-python."""
 _PCI_VENDORS = {"0x10de": ("NVIDIA", "cuda"), "0x1002": ("AMD", "hip"), "0x8086": ("Intel", "vulkan")}
 _LOW_DISK_BYTES = 5_000_000_000
 """A 7B in the usual type."""
@@ -72,9 +72,9 @@ def _versions() -> Iterator[Check]:
             missing.append(package)
     yield Check("", "ok", ", ".join(found))
     if needed := [package for package in missing if package not in _EXTRAS]:
-        yield Check("", "broken", f"{', '.join(needed)} not installed", "pip install --force-reinstall localcoder")
+        yield Check("", "broken", f"{', '.join(needed)} not installed", installation.again())
     elif missing:
-        yield Check("", "note", "the HTTP endpoint is not installed", "pip install 'localcoder[serve]'")
+        yield Check("", "note", "the HTTP endpoint is not installed", installation.add("serve"))
 
 
 def _processor() -> Iterator[Check]:

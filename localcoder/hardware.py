@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from localcoder import installation
+
 SHORTEST_LOOK_S = 0.5
 LONGEST_LOOK_S = 2.0
 """Seconds of which the average says how busy others are: less is noise, more is the past. Chosen."""
@@ -37,7 +39,8 @@ _FEATURES = {
 """ggml's names of x86 instructions, and Linux's."""
 REQUIREMENT = "'llama-cpp-python>=0.3.36,<0.4'"
 """As in pyproject.toml, quoted for a shell."""
-BUILD = f"pip install --force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python {REQUIREMENT}"
+_FRESH = "--force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python"
+BUILD = f"{installation.pip_install()} {_FRESH} {REQUIREMENT}"
 """Compiles llama-cpp-python anew, and leaves what it depends on alone."""
 REBUILD = f"CMAKE_ARGS=-DGGML_NATIVE=ON {BUILD}"
 """What makes llama.cpp fit this processor."""

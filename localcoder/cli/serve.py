@@ -13,6 +13,7 @@ from functools import partial
 
 import click
 
+from localcoder import installation
 from localcoder.cli import consent
 from localcoder.cli.numbers import FiniteRange
 from localcoder.errors import LocalcoderError
@@ -51,7 +52,7 @@ def command(
         from localcoder.serve.noting import Noting
     except ImportError:
         raise LocalcoderError(
-            "The HTTP endpoint needs Starlette and uvicorn.", "Install them: pip install 'localcoder[serve]'"
+            "The HTTP endpoint needs Starlette and uvicorn.", f"Install them: {installation.add('serve')}"
         ) from None
     from localcoder import settings
     from localcoder.assembly import make_engine, make_options

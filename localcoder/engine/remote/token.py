@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from localcoder import installation
 from localcoder.errors import LocalcoderError
 
 KEYRING = "keyring"
@@ -46,7 +47,9 @@ def _of_keyring(host: str) -> str:
         import keyring.errors
     except ImportError:
         raise LocalcoderError(
-            "The keyring needs the package keyring.", "Install it beside localcoder: pip install keyring", exit_code=2
+            "The keyring needs the package keyring.",
+            f"Install it beside localcoder: {installation.add('keyring')}",
+            exit_code=2,
         ) from None
     try:
         return keyring.get_password(_SERVICE, host) or ""
