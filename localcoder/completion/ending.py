@@ -21,6 +21,7 @@ from localcoder.code.surroundings import Fit, surroundings
 from localcoder.completion.block import Block
 from localcoder.completion.document import Document
 from localcoder.completion.repetition import Loop, Repetition
+from localcoder.completion.word_loop import WordLoop
 
 Mode = Literal["line", "block", "free"]
 MODES: tuple[Mode, ...] = ("line", "block", "free")
@@ -89,6 +90,7 @@ class Ending:
         self._is_last = not suffix.strip(" \t")
         self._repeat = Repetition(suffix)
         self._loop = Loop(prefix, suffix)
+        self._word_loop = WordLoop(prefix, suffix)
         self._block = Block(self._line, language, self._surroundings.open_brackets)
         self._is_mid_line = bool(self._rest and self._line.strip()) and self._rest[0] not in CLOSING + "\"'`"
         self._text = ""
@@ -111,6 +113,8 @@ class Ending:
             part, start = piece[start:end], end
             self._text += part
             self._look_for_repetition(part)
+            if self.reason is None and (looped := self._word_loop.feed(part)) is not None:
+                self._stop("loop", self._without_space(looped))
             if self.reason is None and part.endswith("\n"):
                 self._end_line(len(self._text) - 1)
                 self._line_start = len(self._text)
@@ -180,7 +184,7 @@ class Ending:
     def _certain(self) -> int:
         if self.reason is not None:
             return self._shown
-        held = [len(self._text.rstrip()), self._loop.held(self._text)]
+        held = [len(self._text.rstrip()), self._loop.held(self._text), self._without_space(self._word_loop.held())]
         if self._repeat.length:
             held.append(self._repeat.start)
         if self._may_end is not None:
@@ -305,9 +309,16 @@ class Ending:
                 without = self._fit(cut).flaws
                 if without < flaws or (is_enough and (without == flaws or not ended)):
                     return self._stop(reason, cut)
-        if not ended and (looped := self._loop.cut(self._text)) is not None:
-            self._stop("loop", looped)
+        if not ended:
+            if (looped := self._loop.cut(self._text)) is not None:
+                self._stop("loop", looped)
+            elif (looped := self._word_loop.cut()) is not None:
+                self._stop("loop", self._without_space(looped))
         return None
+
+    def _without_space(self, end: int) -> int:
+        """The end of the last word before `end`."""
+        return len(self._text[:end].rstrip())
 
 
 def _first_unopened(text: str) -> int | None:
