@@ -25,7 +25,7 @@ _LIMIT_S = 2.0
 _LONGEST_SIGNATURE, _LONGEST_CONSTANT, _LONGEST_DOC = 400, 120, 160
 _LONGEST_TYPE = 600
 """Characters of a type that are shown with its fields, where the fields are no definitions of their own."""
-_WRAPPERS = (
+WRAPPERS = (
     "decorated_definition", "export_statement", "lexical_declaration", "variable_declaration", "ambient_declaration",
     "expression_statement", "type_declaration", "const_declaration", "var_declaration", "var_spec_list",
     "template_declaration",
@@ -68,12 +68,12 @@ class Outline:
 
 def has_outline(language: Language) -> bool:
     """Whether it is known what a definition is in the language."""
-    return _query_of(language) is not None
+    return query_of(language) is not None
 
 
 def outline(text: str, language: Language) -> Outline:
     """What stands in the text; nothing for a language without a query, and for a text that its grammar is lost in."""
-    query, grammar = _query_of(language), grammar_of(language)
+    query, grammar = query_of(language), grammar_of(language)
     if not text or query is None or grammar is None:
         return Outline()
     data = text.encode("utf-8", "replace")
@@ -96,7 +96,8 @@ def place_in(definition: Definition, lines: Sequence[str]) -> tuple[int, int]:
 
 
 @cache
-def _query_of(language: Language) -> Query | None:
+def query_of(language: Language) -> Query | None:
+    """What says what is a definition in the language; None where nothing does."""
     grammar = grammar_of(language)
     if language.grammar is None or grammar is None:
         return None
@@ -109,7 +110,7 @@ def _outline(data: bytes, language: Language, query: Query, root: Node) -> Outli
     imports: list[Import] = []
     around: list[tuple[int, str, str]] = []
     """(where it ends, kind, name) of what the definition stands in, the innermost last."""
-    for node, kind, captures in _captured(query, root):
+    for node, kind, captures in captured(query, root):
         while around and around[-1][0] <= node.start_byte:
             around.pop()
         is_local = any(outer == "function" for _, outer, _ in around)
@@ -135,7 +136,7 @@ def _outline(data: bytes, language: Language, query: Query, root: Node) -> Outli
     return Outline(tuple(definitions), tuple(imports))
 
 
-def _captured(query: Query, root: Node) -> Sequence[tuple[Node, str, dict[str, list[Node]]]]:
+def captured(query: Query, root: Node) -> Sequence[tuple[Node, str, dict[str, list[Node]]]]:
     """(node, kind, all that was captured with it), each node once, in their order."""
     found: dict[tuple[int, int, str], tuple[Node, str, dict[str, list[Node]]]] = {}
     for _, captures in QueryCursor(query).matches(root):
@@ -154,7 +155,7 @@ def _key(captures: dict[str, list[Node]], node: Node) -> str:
 
 def _definition(node: Node, kind: str, name: str, container: str, data: bytes) -> Definition:
     whole = node
-    while (parent := whole.parent) is not None and parent.type in _WRAPPERS:
+    while (parent := whole.parent) is not None and parent.type in WRAPPERS:
         is_list = sum(child.type == whole.type for child in parent.named_children) > 1
         if is_list or (kind == "constant" and parent.start_point.row < whole.start_point.row):
             break
@@ -165,7 +166,7 @@ def _definition(node: Node, kind: str, name: str, container: str, data: bytes) -
 
 
 def _signature(whole: Node, node: Node, kind: str, data: bytes) -> str:
-    body = _body(node)
+    body = body_of(node)
     end = whole.end_byte if body is None else body.start_byte
     if kind in ("constant", "field"):
         return _one_line(data[whole.start_byte : whole.end_byte].decode("utf-8", "replace"))
@@ -185,7 +186,8 @@ def _head(text: str) -> str:
     return text.rstrip("{ ;").removesuffix(" end").rstrip(";")
 
 
-def _body(node: Node) -> Node | None:
+def body_of(node: Node) -> Node | None:
+    """Of a definition's node; None where it has none."""
     body = node.child_by_field_name("body")
     value = node.child_by_field_name("value") or node.child_by_field_name("right")
     if body is None and value is not None and value.type in _FUNCTION_VALUES:

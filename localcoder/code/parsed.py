@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache, cached_property
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Node, Point, Query, QueryCursor, QueryError, Tree
 
 from localcoder.code.brackets import CLOSING, OPENING, Bracket, OpenBracket, balance, cursor_line, open_brackets
-from localcoder.code.grammars import limited_parser
+from localcoder.code.grammars import grammar_of, limited_parser
+from localcoder.code.languages import Language
 
 _LIMIT_S = 2.0
 """Far more than any text of this size takes in its own language, on a busy machine too."""
@@ -138,6 +140,17 @@ def count_errors(tree: Tree) -> int:
         count += node.is_missing or node.is_error
         nodes.extend(child for child in node.children if child.has_error)
     return count
+
+
+def errors_in(text: str, language: Language) -> int:
+    """How many errors a whole text has; 0 where no grammar can tell, and for a text that its grammar is lost in."""
+    grammar = grammar_of(language)
+    # Markdown's grammar takes everything.
+    if grammar is None or language.name == "markdown":
+        return 0
+    with suppress(ValueError):
+        return count_errors(limited_parser(grammar, _LIMIT_S).parse(text.encode("utf-8", "replace")))
+    return 0
 
 
 @cache

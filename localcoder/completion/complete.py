@@ -121,7 +121,7 @@ async def complete(
         forced=plan.forced,
         max_tokens=min(options.max_tokens, max(1, model.n_ctx_train - len(plan.ids))),
         alternatives=options.alternatives,
-        sampling=_without_redactions(options.sampling, model),
+        sampling=without_redactions(options.sampling, model),
         logprobs=options.logprobs or options.least_confidence > 0,
         time_budget_s=options.time_budget_s,
         gives_way=options.gives_way,
@@ -231,7 +231,7 @@ async def read_ahead(document: Document, engine: Engine, options: Options, sessi
     session.read_on(plan)
 
 
-def _without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:
+def without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:
     """`<NAME>` and the like are where the training text was redacted: they are never what should stand in code."""
     biased = {token for token, _ in sampling.logit_bias}
     never = tuple((token, _NEVER) for token in model.redaction_ids if token not in biased)

@@ -52,6 +52,10 @@ class ModelInfo:
     """True for the bundled model: good for trying the program, useless for work."""
     host: str = ""
     """The machine that prompts are sent to; "" for this one."""
+    control: tuple[tuple[str, int], ...] = ()
+    """All control tokens of the vocabulary, (name, id)."""
+    chat_template: str = ""
+    """Of a model that was taught to follow instructions: how a conversation is written, as Jinja."""
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Model:
             end_ids=tuple(sorted(self.end_ids)),
             redaction_ids=tuple(sorted(self.control[name] for name in REDACTIONS if name in self.control)),
             is_demo=self._is_demo,
+            control=tuple(sorted(self.control.items(), key=lambda item: item[1])),
+            chat_template=self._meta("tokenizer.chat_template"),
         )
 
     def tokenize(self, text: str) -> list[int]:
@@ -133,9 +135,14 @@ class Model:
             size = -count
 
     def _meta(self, key: str) -> str:
-        buffer = ctypes.create_string_buffer(256)
-        lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
-        return buffer.value.decode("utf-8", "replace")
+        """A value of the file's metadata as text; "" where it has none of that name."""
+        size = 256
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            length = lib.llama_model_meta_val_str(self.handle, key.encode(), buffer, size)
+            if length < size:
+                return buffer.value.decode("utf-8", "replace")
+            size = length + 1
 
 
 _errors: list[str] = []

@@ -182,6 +182,7 @@ class RemoteEngine:
             end_ids=vocabulary.end_ids,
             redaction_ids=vocabulary.redaction_ids,
             host=address.host,
+            control=tuple(sorted(vocabulary.control.items(), key=lambda item: item[1])),
         )
 
     def _forget(self, ready: _Ready) -> None:
