@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcoder.actions.perform import ActionOptions
 from localcoder.completion.complete import Options
 from localcoder.completion.ending import Mode
 from localcoder.completion.layout import LayoutName
@@ -53,6 +54,17 @@ def make_options(
         sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
         first_token_s=first_token_s,
         logprobs=logprobs,
+        never_sent=tuple(settings.never_sent.split()),
+    )
+
+
+def make_action_options(
+    settings: Settings, *, max_tokens: int | None = None, temperature: float | None = None, seed: int = 0
+) -> ActionOptions:
+    """How actions are to be done; what is None is as in the settings, or for lengths as each action has it."""
+    return ActionOptions(
+        sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
+        max_tokens=max_tokens,
         never_sent=tuple(settings.never_sent.split()),
     )
 

@@ -7,9 +7,10 @@ knows no engine, so that whoever has a model, or a list of answers, can run it.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from localcoder.actions.hunks import hunks_between
 from localcoder.actions.prompt import Prompt
 from localcoder.actions.watch import Answer, Watch
 from localcoder.code.languages import Language
@@ -37,6 +38,15 @@ class Outcome:
     @property
     def after(self) -> str:
         return apply_edits(self.before, self.edits)
+
+    def then(self, other: Outcome) -> Outcome:
+        """Both: `other` begins with what this one made of the file."""
+        return replace(
+            self,
+            edits=tuple(edit for hunk in hunks_between(self.before, other.after) for edit in hunk.edits),
+            explanation="\n\n".join(filter(None, (self.explanation, other.explanation))),
+            notes=(*self.notes, *other.notes),
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.offline import guard
 
 COMMANDS = {
+    "action": ("localcoder.cli.action", "Write documentation, types, tests and changes."),
     "bench": ("localcoder.cli.bench", "Measure what models do on this machine."),
     "calibrate": ("localcoder.cli.calibrate", "Make an importance matrix from code, for better small models."),
     "complete": ("localcoder.cli.complete", "Complete the code at a cursor and print it."),
