@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-_NO_SETTING = ("LOCALCODER_SHARED", "LOCALCODER_LLAMA_BIN")
+_NO_SETTING = ("LOCALCODER_SHARED", "LOCALCODER_LLAMA_BIN", "LOCALCODER_EDITOR_PLUGINS")
 
 
 def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,18 +28,20 @@ class Terminal:
         term: str = "xterm-256color",
         program: str | None = None,
         wrapper: tuple[str, ...] = (),
+        command: tuple[str, ...] = (),
     ) -> None:
-        """`wrapper`: a command that runs the child, as `unshare` does."""
+        """`wrapper`: a command that runs the child, as `unshare` does. `command`: another child than localcoder."""
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.frames = 0
         environment = os.environ | {"TERM": term, "PYTHONPATH": str(_ROOT)}
         if "NO_COLOR" not in environment:
             environment["COLORTERM"] = "truecolor"
-        command = [*wrapper, sys.executable, *(["-c", program] if program else ["-m", "localcoder", *arguments])]
+        python = (sys.executable, *(["-c", program] if program else ["-m", "localcoder", *arguments]))
+        spawned = [*wrapper, *(command or python)]
         self.child = pexpect.spawn(
-            command[0],
-            command[1:],
+            spawned[0],
+            spawned[1:],
             env=environment,
             dimensions=(rows, columns),
             timeout=None,
@@ -56,8 +58,8 @@ class Terminal:
             except pexpect.EOF:
                 return
             self.frames += 1
-            # pyte does not know the kitty keyboard protocol, nor xterm's saving of modes.
-            self._stream.feed(re.sub(rb"\x1b\[([<>]\d*u|\?\d+[rs])", b"", data))
+            # pyte does not know the kitty keyboard protocol, nor xterm's saving of modes and modifiers.
+            self._stream.feed(re.sub(rb"\x1b\[([<>]\d*u|[>?][\d;]*m|\?\d+[rs])", b"", data))
 
     def until(self, text: str, seconds: float = 15.0) -> float:
         """Wait for text on the screen; returns how long that took."""
