@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -40,7 +41,7 @@ def command(
     idle_minutes: float | None,
     force: bool,
 ) -> None:
-    """Serve completions to editors: /infill as llama-server speaks it, and OpenAI's /v1/completions."""
+    """Serve completions to editors over the APIs of llama-server, OpenAI, Mistral and Ollama."""
     if not _is_loopback(host) and not token:
         raise LocalcoderError(
             f"{host} can be reached from other machines.", "Give --token, or listen on 127.0.0.1.", exit_code=2
@@ -56,6 +57,8 @@ def command(
         ) from None
     from localcoder import settings
     from localcoder.assembly import make_engine, make_options
+    from localcoder.engine.api import Engine
+    from localcoder.models.references import LocalModel
 
     chosen = settings.load()
     if idle_minutes is not None:
@@ -75,8 +78,15 @@ def command(
                 noting = Noting(keep_text=chosen.keep_text, warn=partial(click.echo, err=True))
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
             usual = make_options(chosen, first_token_s=chosen.first_token_s)
-            app = make_app(engine, usual=usual, token=token, noting=noting, **hosts)
-            _when_told_to_end(app.state.scheduler.end)
+
+            def start(path: Path) -> Engine:
+                # The adapter is for the model that was chosen.
+                return make_engine(
+                    LocalModel(path), replace(chosen, adapter_on=False), threads=threads, force=force, say=consent.say
+                )
+
+            app = make_app(engine, usual=usual, token=token, noting=noting, start=start, **hosts)
+            _when_told_to_end(app.state.models.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S
             )
@@ -85,6 +95,7 @@ def command(
             finally:
                 if noting is not None:
                     noting.close()
+                await app.state.models.close()
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:

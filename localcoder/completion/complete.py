@@ -11,8 +11,10 @@ from localcoder.completion.document import Document, Snippet
 from localcoder.completion.edits import Edit, Finding, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
-from localcoder.completion.prompt_session import Limits, PromptSession
+from localcoder.completion.prompt_session import Limits, Plan, PromptSession
 from localcoder.completion.sendable import sendable
+from localcoder.completion.stops import Stop, Stopping
+from localcoder.completion.window import Window, whole_window
 from localcoder.engine.api import Ended, Engine, Finished, ModelInfo, ReadProgress, Request, Sampling, Stats, Token
 
 DEFAULT_PROMPT_TOKENS = 2304
@@ -35,10 +37,14 @@ class Options:
     max_prompt_tokens: int = DEFAULT_PROMPT_TOKENS
     sampling: Sampling = field(default_factory=Sampling)
     logprobs: bool = False
+    top_logprobs: int = 0
+    """How many of the likeliest tokens are told with each; where the engine can."""
     alternatives: int = 1
     """How many completions are made together; those after the first are drawn at random."""
     first_token_s: float | None = None
-    time_budget_s: float | None = None
+    stop: Stop = field(default_factory=Stop)
+    prompt_ids: tuple[int, ...] | None = None
+    """Read these and no others: the document is only what they say, and the text is what comes after it."""
     gives_way: bool = False
     """Whether it pauses for other requests instead of being ended by them; with one alternative only."""
     with_prompt: bool = False
@@ -58,6 +64,10 @@ class TextDelta:
 
     text: str
     first_line_confidence: float | None = None
+    tokens: tuple[Token, ...] = ()
+    """Those that came since the delta before; how much of their text is in this one the ending decides."""
+    read: ReadProgress | None = None
+    """What reading the prompt cost."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +76,10 @@ class Completion:
 
     `text` is what the edit puts there; `tokens` are what was generated, before it was decided what is shown.
 
-    `reason` is the engine's (end, length, cancelled, time) or the text's (line, block, bracket, suffix, loop); unsure
-    where there is no text, as its first line had less than the least confidence. `others` are the alternatives after
-    the first, made together with it: `stats` counts the tokens of all. `prompt` has the control tokens by their names;
-    it is "" unless it was asked for.
+    `reason` is the engine's (end, length, cancelled), the text's (line, block, bracket, suffix, loop) or that of
+    `options.stop` (stop, indent, time); unsure where there is no text, as its first line had less than the least
+    confidence. `others` are the alternatives after the first, made together with it: `stats` counts the tokens of all.
+    `prompt` has the control tokens by their names; it is "" unless it was asked for.
     """
 
     edit: Edit
@@ -85,6 +95,10 @@ class Completion:
     findings: tuple[Finding, ...] = ()
     elsewhere: tuple[Snippet, ...] = ()
     """Pieces of other files that the prompt begins with."""
+    is_cut: bool = False
+    """Whether text of the document was left out of the prompt."""
+    stopping_word: str = ""
+    """Which of the words ended it."""
 
     @property
     def text(self) -> str:
@@ -115,7 +129,10 @@ async def complete(
     options, session = options or Options(), session or PromptSession()
     model = await engine.info()
     document = sendable(document, model.host, options.never_sent)
-    plan = await session.plan(document, engine, model, options.layout, _limits(options))
+    if options.prompt_ids is None:
+        plan = await session.plan(document, engine, model, options.layout, _limits(options))
+    else:
+        plan = _given(options.prompt_ids, document, model, options.max_tokens)
     request = Request(
         ids=plan.ids,
         forced=plan.forced,
@@ -123,17 +140,25 @@ async def complete(
         alternatives=options.alternatives,
         sampling=without_redactions(options.sampling, model),
         logprobs=options.logprobs or options.least_confidence > 0,
-        time_budget_s=options.time_budget_s,
+        top_logprobs=options.top_logprobs,
         gives_way=options.gives_way,
     )
-    alternatives = [_Alternative(options.mode, document) for _ in range(options.alternatives)]
+    alternatives = [_Alternative(options, document) for _ in range(options.alternatives)]
     first = alternatives[0]
     finished: Finished | None = None
     gate = _Gate(options.least_confidence)
+    read: ReadProgress | None = None
+    told = 0
+
+    def delta(text: str) -> TextDelta:
+        nonlocal told
+        tokens, told = tuple(first.tokens[told:]), len(first.tokens)
+        return TextDelta(text, confidence(first.tokens, first_line(gate.text)), tokens, read)
+
     async with aclosing(engine.generate(request)) as events:
         async for event in events:
             if isinstance(event, ReadProgress):
-                yield event
+                yield (read := event)
                 continue
             if isinstance(event, Finished):
                 finished = event
@@ -142,7 +167,7 @@ async def complete(
             was_over = fed.reason is not None
             more = fed.feed(event)
             if fed is first and (more := gate.pass_on(more, first.tokens)):
-                yield TextDelta(more, confidence(first.tokens, first_line(gate.text)))
+                yield delta(more)
             if gate.is_shut:
                 first.reason = first.reason or "unsure"
             if fed.reason is not None and not was_over and all(each.reason for each in alternatives):
@@ -153,12 +178,21 @@ async def complete(
         session.read_on(plan)
     ends = [each.finish(finished.reason) for each in alternatives]
     if more := gate.pass_on(ends[0][1], first.tokens, is_last=True):
-        yield TextDelta(more, confidence(first.tokens, first_line(gate.text)))
+        yield delta(more)
     if gate.is_shut:
         ends[0] = End("", "unsure"), ""
     place = Range(document.cursor, document.cursor)
     completion, *others = (
-        Completion(Edit(place, end.text), end.reason, finished.stats, model.name, plan.ids, tuple(each.tokens))
+        Completion(
+            Edit(place, end.text),
+            end.reason,
+            finished.stats,
+            model.name,
+            plan.ids,
+            tuple(each.tokens),
+            is_cut=plan.window.is_cut,
+            stopping_word=each.stopping.word,
+        )
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
@@ -174,8 +208,9 @@ async def complete(
 class _Alternative:
     """One alternative's text as it grows. `reason` is None while the engine is to go on with it."""
 
-    def __init__(self, mode: Mode, document: Document) -> None:
-        self._ending = Ending(document, mode)
+    def __init__(self, options: Options, document: Document) -> None:
+        self.stopping = Stopping(options.stop)
+        self._ending = Ending(document, options.mode)
         self.tokens: list[Token] = []
         self.reason: str | None = None
 
@@ -187,15 +222,18 @@ class _Alternative:
             self.reason = event.reason
             return ""
         self.tokens.append(event)
-        more = self._ending.feed(event.text)
-        self.reason = self._ending.reason
+        more = self._ending.feed(self.stopping.feed(event.text))
+        self.reason = self._ending.reason or self.stopping.reason
         return more
 
     def finish(self, reason: str) -> tuple[End, str]:
         """(the whole, what of it `feed` did not return); `reason` is the engine's."""
+        more = self._ending.feed(self.stopping.rest())
         reason = self.reason or reason
-        end = self._ending.finish(ended=reason == "end")
-        return replace(end, reason=end.reason or reason), self._ending.rest(end)
+        end = self._ending.finish(ended=reason in ("end", "stop", "indent"))
+        # What ends it "by itself" where it was stopped ends it for the other reason.
+        by_itself = end.reason == "end" and reason != "end"
+        return replace(end, reason=reason if by_itself else end.reason or reason), more + self._ending.rest(end)
 
 
 class _Gate:
@@ -225,10 +263,22 @@ class _Gate:
 
 async def read_ahead(document: Document, engine: Engine, options: Options, session: PromptSession) -> None:
     """Begin to read the prompt of a completion that nobody has asked for yet."""
+    if options.prompt_ids is not None:
+        session.read_ids(engine, options.prompt_ids)
+        return
     model = await engine.info()
     document = sendable(document, model.host, options.never_sent)
     plan = await session.plan(document, engine, model, options.layout, _limits(options))
     session.read_on(plan)
+
+
+def _given(ids: tuple[int, ...], document: Document, model: ModelInfo, max_tokens: int) -> Plan:
+    """These ids, or their end where the model's context does not hold all of them."""
+    most = max(model.n_ctx_train - max_tokens, model.n_ctx_train // 2)
+    window = whole_window(document)
+    if len(ids) > most:
+        window = Window(window.prefix, window.suffix, len(ids) - most, 0)
+    return Plan(ids[-most:], window, window)
 
 
 def without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:

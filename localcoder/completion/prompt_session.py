@@ -179,6 +179,15 @@ class PromptSession:
         if self._fit is not None and self._fit.document is self._document:
             self._background = asyncio.create_task(self._read_on(self._fit, plan))
 
+    def read_ids(self, engine: Engine, ids: Sequence[int]) -> None:
+        """Read these in the background."""
+
+        async def read() -> None:
+            with suppress(LocalcoderError):
+                await engine.warm(ids)
+
+        self._background = asyncio.create_task(read())
+
     async def _read_on(self, fit: _Fit, plan: Plan) -> None:
         """Have the quick window grow, stage by stage, and at last read the full one's text in its right order.
 

@@ -98,6 +98,16 @@ class Scheduler:
         self._sessions: list[PromptSession] = []
         """Least recently used first."""
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many have it."""
+        return len(self._running)
+
     async def run(
         self, document: Document, options: Options, *, client: Hashable | None = None, urgency: Urgency | None = None
     ) -> AsyncGenerator[TextDelta | Completion, None]:
@@ -207,7 +217,7 @@ class Scheduler:
 
     async def _complete(self, job: _Job) -> None:
         begun = asyncio.get_running_loop().time()
-        session, options = self._session(job.document), replace(job.options, gives_way=job.gives_way)
+        session, options = self._session_of(job), replace(job.options, gives_way=job.gives_way)
         async with aclosing(complete(job.document, self.engine, options, session)) as updates:
             async for update in updates:
                 if isinstance(update, TextDelta | Completion):
@@ -217,8 +227,11 @@ class Scheduler:
         self._turn_s[job.urgency] = before_s + _LATEST_TURN * (turn_s - before_s)
 
     async def _read_ahead(self, job: _Job) -> None:
-        await read_ahead(job.document, self.engine, job.options, self._session(job.document))
+        await read_ahead(job.document, self.engine, job.options, self._session_of(job))
         job.events.put_nowait(None)
+
+    def _session_of(self, job: _Job) -> PromptSession:
+        return PromptSession() if job.options.prompt_ids is not None else self._session(job.document)
 
     def _session(self, document: Document) -> PromptSession:
         """The session whose text is most like this one, if half of it is the same, or a new one."""

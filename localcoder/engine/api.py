@@ -7,12 +7,12 @@ import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from localcoder.errors import LocalcoderError
 
-StopReason = Literal["end", "length", "cancelled", "time"]
-"""Why an engine stopped: an end token, `max_tokens`, `cancel()` or a newer request, or the time budget."""
+StopReason = Literal["end", "length", "cancelled"]
+"""Why an engine stopped: an end token, `max_tokens`, or `cancel()` or a newer request."""
 
 _request_numbers = itertools.count(1)
 
@@ -86,7 +86,7 @@ ALTERNATIVE_TEMPERATURE = 0.8
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a token is chosen. Temperature 0 is greedy, after the logit bias and the repeat penalty."""
+    """How a token is chosen. Temperature 0 is greedy, after the logit bias and the penalties."""
 
     temperature: float = 0.0
     top_k: int = 0
@@ -94,6 +94,8 @@ class Sampling:
     min_p: float = 0.0
     repeat_penalty: float = 1.0
     repeat_last_n: int = 64
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     seed: int = 0
     logit_bias: tuple[tuple[int, float], ...] = ()
 
@@ -114,13 +116,13 @@ class Request:
     alternatives: int = 1
     """How many to generate together; those after the first sample with another seed each."""
     logprobs: bool = False
+    top_logprobs: int = 0
+    """How many of the likeliest tokens are told with each; not every server tells."""
     forced: bytes = b""
     """What the first tokens have to begin with: bytes that were taken off the end of the prompt to heal a token.
     They are not in the text of the tokens."""
     drafts: bool = True
     """Guess tokens from text already seen and verify them together: the same output, sooner."""
-    time_budget_s: float | None = None
-    """Seconds after the first token in which others may follow."""
     gives_way: bool = False
     """It pauses while requests that do not give way are computed, and then goes on where it was: they do not end it.
 
@@ -147,6 +149,8 @@ class Token:
     text: str
     logprob: float | None = None
     alternative: int = 0
+    top: tuple[tuple[int, float], ...] = ()
+    """The likeliest ids there and their log-probabilities, best first."""
 
 
 @dataclass(frozen=True)
@@ -270,6 +274,15 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """End the worker and free the model, for good."""
+        ...
+
+
+@runtime_checkable
+class Unloadable(Protocol):
+    """An engine that takes memory here."""
+
+    async def unload(self) -> None:
+        """Give the memory back until the next request; nothing while it is busy."""
         ...
 
 

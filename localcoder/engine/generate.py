@@ -10,7 +10,7 @@ from localcoder.engine.api import Ended, Event, Finished, ReadProgress, Request,
 from localcoder.engine.cache import Placement, Slot
 from localcoder.engine.context import DecodeAborted
 from localcoder.engine.prefill import READ_SLICE, Prefill
-from localcoder.engine.sampler import Sampler, log_probability
+from localcoder.engine.sampler import Sampler, likeliest, log_probability
 from localcoder.engine.speculate import Lookup
 from localcoder.engine.vocab import TextStream
 
@@ -41,15 +41,9 @@ class _Clock:
 
     arrived: float
     first_token: float | None = None
-    budget_s: float | None = None
 
     def token(self) -> None:
         self.first_token = self.first_token or time.perf_counter()
-
-    @property
-    def is_over(self) -> bool:
-        budget, first = self.budget_s, self.first_token
-        return budget is not None and first is not None and time.perf_counter() - first > budget
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ class Generator:
         """
         request = replace(request, max_tokens=min(request.max_tokens, self.prefill.room(request.ids)))
         self.prefill.adapt_threads()
-        clock = _Clock(arrived, budget_s=request.time_budget_s)
+        clock = _Clock(arrived)
         pauses = _Pauses(is_cancelled, is_paused if request.alternatives == 1 else lambda: False)
         branches: list[_Branch] = []
         read, reused = 0, None
@@ -255,6 +249,7 @@ class Generator:
             self._context.allow_only(output, branch.forced)
         token = branch.sampler.sample(output)
         logprob = log_probability(self._context.logits(output), token) if request.logprobs else None
+        top = likeliest(self._context.logits(output), request.top_logprobs) if request.top_logprobs else ()
         clock.token()
         if token in self._context.model.end_ids:
             branch.reason = "end"
@@ -263,10 +258,8 @@ class Generator:
         # What was forced stands in the prompt's text already.
         said, branch.forced = piece[len(branch.forced) :], branch.forced[len(piece) :]
         branch.ids.append(token)
-        yield Token(token, branch.text.feed(said), logprob, branch.number)
-        if clock.is_over:
-            branch.reason = "time"
-        elif len(branch.ids) >= request.max_tokens:
+        yield Token(token, branch.text.feed(said), logprob, branch.number, top)
+        if len(branch.ids) >= request.max_tokens:
             branch.reason = "length"
 
 

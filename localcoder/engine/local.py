@@ -248,9 +248,9 @@ class LocalEngine:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._idle_time_is_over)
 
     def _idle_time_is_over(self) -> None:
-        self._unloading = asyncio.create_task(self._unload())
+        self._unloading = asyncio.create_task(self.unload())
 
-    async def _unload(self) -> None:
+    async def unload(self) -> None:
         async with self._start:
             if self._worker is not None and self._worker.is_busy:
                 self._used()

@@ -9,14 +9,11 @@ import numpy as np
 
 from localcoder.engine.api import Sampling
 
-_NO_PENALTIES = (0.0, 0.0)
-"""Frequency and presence."""
-
 
 class Sampler:
     """A chain of llama.cpp's samplers for a context, given by its handle.
 
-    `history` is what the repeat penalty looks back on.
+    `history` is what the repeat penalty looks back on; the others count what is generated.
     """
 
     def __init__(
@@ -45,8 +42,14 @@ def _links(sampling: Sampling, n_vocab: int) -> Iterator[int]:
         for entry, (token, bias) in zip(biases, sampling.logit_bias, strict=True):
             entry.token, entry.bias = token, bias
         yield lib.llama_sampler_init_logit_bias(n_vocab, len(biases), biases)
-    if sampling.repeat_penalty != 1.0:
-        yield lib.llama_sampler_init_penalties(n_vocab, sampling.repeat_last_n, sampling.repeat_penalty, *_NO_PENALTIES)
+    if sampling.repeat_penalty != 1.0 or sampling.frequency_penalty or sampling.presence_penalty:
+        yield lib.llama_sampler_init_penalties(
+            n_vocab,
+            sampling.repeat_last_n,
+            sampling.repeat_penalty,
+            sampling.frequency_penalty,
+            sampling.presence_penalty,
+        )
     if sampling.temperature <= 0:
         yield lib.llama_sampler_init_greedy()
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,14 +15,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcoder.completion.complete import Options
-from localcoder.completion.scheduler import Busy, Scheduler
+from localcoder.completion.scheduler import Busy
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
-from localcoder.serve import llama_server, openai
+from localcoder.serve import codestral, llama_server, metrics, ollama, openai
 from localcoder.serve.body import MAX_BODY_BYTES
 from localcoder.serve.errors import error, status_of
 from localcoder.serve.fields import BadBody
+from localcoder.serve.models import Models
 from localcoder.serve.noting import Noting
+from localcoder.serve.remarks import Remarks
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -32,16 +36,20 @@ def make_app(
     token: str | None = None,
     hosts: frozenset[str] = _LOOPBACK_NAMES,
     noting: Noting | None = None,
+    start: Callable[[Path], Engine] | None = None,
 ) -> Starlette:
     """The application. `usual`: what a body leaves out. `noting`: who notes what is taken of suggestions, if anybody.
+    `start` makes the engine of another model that is asked for by its name; None: there is only this one.
 
     `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
-    scheduler = Scheduler(engine)
     routes = [
         Route("/health", _health, methods=["GET"]),
         Route("/v1/health", _health, methods=["GET"]),
         *llama_server.routes(),
         *openai.routes(),
+        *codestral.routes(),
+        *ollama.routes(),
+        *metrics.routes(),
     ]
     app = Starlette(
         routes=routes,
@@ -52,9 +60,11 @@ def make_app(
             HTTPException: _http_error,
         },
     )
-    app.state.scheduler = scheduler
+    app.state.remarks = Remarks()
+    app.state.models = Models(engine, start, app.state.remarks)
     app.state.usual = usual or Options()
     app.state.noting = noting
+    app.state.metrics = metrics.Metrics()
     return app
 
 

@@ -27,6 +27,9 @@ async def read_body(request: HttpRequest) -> dict[str, Any]:
         raise HTTPException(499, "The client hung up.") from None
     try:
         body = json.loads(data)
+        if b"\\ud" in data.lower():
+            # Half of a pair is no character: no answer could say it.
+            body = json.loads(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
     except ValueError as error:
         raise BadBody(f"The body is not JSON: {error}.") from None
     except RecursionError:

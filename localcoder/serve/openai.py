@@ -1,129 +1,135 @@
-"""OpenAI's dialect: bodies in, data out, as its API reference describes legacy completions."""
+"""OpenAI's dialect, as its API reference describes legacy completions; DeepSeek's `/beta/completions` is the same."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import Any, cast
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcoder.completion.complete import Completion, Options, TextDelta
-from localcoder.completion.document import Document
+from localcoder.completion.complete import Options
 from localcoder.completion.ending import MODES, Mode
-from localcoder.completion.scheduler import Scheduler
-from localcoder.engine.api import Sampling
+from localcoder.completion.stops import Stop
 from localcoder.serve import fields
+from localcoder.serve.asked import Asked, fill, read_prompts
 from localcoder.serve.body import read_body
-from localcoder.serve.running import events, finish, updates
+from localcoder.serve.errors import error_fields
+from localcoder.serve.models import Known, Models
+from localcoder.serve.openai_answers import Answers
+from localcoder.serve.running import finish, prepare, stream
 
-MAX_ALTERNATIVES = 8
-_FINISH_REASONS = {"length": "length", "time": "length"}
+_KNOWN = frozenset(
+    {
+        "prompt", "suffix", "model", "mode", "first_token_budget_ms", "max_tokens", "max_completion_tokens",
+        "logit_bias", "n", "best_of", "stop", "stream", "stream_options", "logprobs", "top_logprobs", "echo", "user",
+        *(fields.SAMPLING - {"repeat_last_n"}),
+    }
+)  # fmt: skip
+"""Fields that have an effect, and `user`, which is to have none."""
+
+_NO_CHAT = ("localcoder serves completions, no chat.", "Set another server for chat and for instructions.")
 
 
 def routes() -> list[Route]:
     return [
-        Route("/v1/completions", _completions, methods=["POST"]),
-        Route("/v1/models", _models, methods=["GET"]),
+        *(Route(path, _completions, methods=["POST"]) for path in ("/v1/completions", "/beta/completions")),
+        *(Route(path, _chat, methods=["POST"]) for path in ("/v1/chat/completions", "/chat/completions")),
+        *(Route(path, _models, methods=["GET"]) for path in ("/v1/models", "/models")),
+        Route("/v1/models/{name:path}", _one_model, methods=["GET"]),
     ]
 
 
 async def _completions(request: HttpRequest) -> Response:
-    document, options, stream = _read_completions(await read_body(request), request.app.state.usual)
-    scheduler: Scheduler = request.app.state.scheduler
-    name = (await scheduler.engine.info()).name
-    shell = {"id": f"cmpl-{time.time_ns():x}", "object": "text_completion", "created": int(time.time()), "model": name}
-    if stream:
-        return await events(
-            request,
-            updates(request, document, options),
-            lambda delta: {**shell, **_chunk(delta)},
-            lambda completion: {**shell, **_last_chunk(completion)},
-            end="data: [DONE]\n\n",
-        )
-    completion = await finish(request, document, options)
-    return JSONResponse({**shell, **_result(completion, with_logprobs=options.logprobs)})
+    body = await read_body(request)
+    asked, wanted = _read_completions(body, request.app.state.usual)
+    prepared = await prepare(request, asked)
+    answers = Answers(body, asked, wanted, (await prepared[0].scheduler.engine.info()).name)
+    if asked.stream:
+        return await stream(request, prepared, answers.say, end="data: [DONE]\n\n")
+    return JSONResponse(await answers.whole([(run, await finish(request, run)) for run in prepared]))
+
+
+async def _chat(request: HttpRequest) -> Response:
+    """A refusal, and the same as a message: llama.vim, for one, shows nothing but messages."""
+    said = f"{_NO_CHAT[0]} {_NO_CHAT[1]}"
+    choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+    return JSONResponse({"error": error_fields(501, *_NO_CHAT), "choices": [choice]}, status_code=501)
 
 
 async def _models(request: HttpRequest) -> Response:
-    info = await request.app.state.scheduler.engine.info()
-    meta = {
-        "n_vocab": info.n_vocab,
-        "n_ctx_train": info.n_ctx_train,
-        "n_params": info.parameters,
-        "size": info.size_bytes,
-    }
-    model = {"id": info.name, "object": "model", "created": 0, "owned_by": "localcoder", "meta": meta}
-    return JSONResponse({"object": "list", "data": [model]})
+    models: Models = request.app.state.models
+    return JSONResponse({"object": "list", "data": [_model(each) for each in await models.known()]})
 
 
-def _read_completions(body: dict[str, Any], usual: Options) -> tuple[Document, Options, bool]:
-    """The document, the options and whether to stream, of a request to `/v1/completions`.
-
-    Without a `suffix` it is still a fill-in-the-middle prompt, with nothing behind the cursor. What the body
-    leaves out is as in `usual`, but for the mode: who speaks this dialect asks for a text, not for a
-    suggestion. Raises BadBody.
-    """
-    prompt = fields.text(body, "prompt")
-    alternatives = int(fields.number(body, "n", 1, 1, MAX_ALTERNATIVES))
-    # Several of the likeliest text would be one.
-    usual_temperature = usual.sampling.temperature if alternatives == 1 else 1.0
-    sampling = Sampling(
-        temperature=fields.number(body, "temperature", usual_temperature, 0, 2),
-        top_p=fields.number(body, "top_p", 1.0, 0, 1),
-        seed=fields.seed(body),
-    )
-    options = Options(
-        mode=cast(Mode, fields.choice(body, "mode", MODES, "free")),
-        alternatives=alternatives,
-        max_tokens=max(1, int(fields.number(body, "max_tokens", usual.max_tokens, 0, fields.MAX_TOKENS))),
-        sampling=sampling,
-        logprobs=body.get("logprobs") not in (None, False),
-        first_token_s=fields.first_token_s(body, usual.first_token_s),
-    )
-    stream = fields.flag(body, "stream")
-    if stream and options.alternatives > 1:
-        raise fields.BadBody("'n' above 1 cannot be streamed.")
-    return Document(prompt + fields.text(body, "suffix", ""), len(prompt)), options, stream
+async def _one_model(request: HttpRequest) -> Response:
+    models: Models = request.app.state.models
+    name = request.path_params["name"]
+    if not await models.has(name):
+        raise HTTPException(404, f"There is no model {name!r} here. GET /v1/models lists those that there are.")
+    return JSONResponse(_model(await models.about(name)))
 
 
-def _chunk(delta: TextDelta) -> dict[str, Any]:
-    return {"choices": [{"text": delta.text, "index": 0, "logprobs": None, "finish_reason": None}]}
-
-
-def _last_chunk(completion: Completion) -> dict[str, Any]:
-    reason = _FINISH_REASONS.get(completion.reason, "stop")
-    choice = {"text": "", "index": 0, "logprobs": None, "finish_reason": reason}
-    return {"choices": [choice], "usage": _usage(completion)}
-
-
-def _result(completion: Completion, *, with_logprobs: bool) -> dict[str, Any]:
-    choices = [
-        {
-            "text": each.text,
-            "index": index,
-            "logprobs": _logprobs(each) if with_logprobs else None,
-            "finish_reason": _FINISH_REASONS.get(each.reason, "stop"),
-        }
-        for index, each in enumerate((completion, *completion.others))
-    ]
-    return {"choices": choices, "usage": _usage(completion)}
-
-
-def _usage(completion: Completion) -> dict[str, Any]:
-    prompt, generated = len(completion.prompt_ids), completion.stats.tokens_generated
-    cached = {"cached_tokens": completion.stats.tokens_reused}
+def _model(model: Known) -> dict[str, Any]:
+    meta: dict[str, Any] = {"size": model.size_bytes}
+    if model.info is not None:
+        info = model.info
+        meta |= {"n_vocab": info.n_vocab, "n_ctx_train": info.n_ctx_train, "n_params": info.parameters}
     return {
-        "prompt_tokens": prompt,
-        "completion_tokens": generated,
-        "total_tokens": prompt + generated,
-        "prompt_tokens_details": cached,
+        "id": model.name,
+        "object": "model",
+        "created": int(model.modified_at),
+        "owned_by": "localcoder",
+        "meta": meta,
     }
 
 
-def _logprobs(completion: Completion) -> dict[str, Any] | None:
-    tokens = [token for token in completion.tokens if token.logprob is not None]
-    if not tokens:
+def _read_completions(body: dict[str, Any], usual: Options) -> tuple[Asked, int]:
+    """What a body asks for, and how many answers to each prompt are wanted; more are made for `best_of`.
+
+    What it leaves out is as in `usual`, but for a seed, which is any, and for the time to the first token: nobody asks
+    again a moment later, so all of the prompt is read. Raises BadBody.
+    """
+    wanted = int(fields.number(body, "n", 1, 1, fields.MAX_ALTERNATIVES))
+    made = int(fields.number(body, "best_of", wanted, wanted, fields.MAX_ALTERNATIVES))
+    is_stream = fields.flag(body, "stream")
+    if is_stream and made > wanted:
+        raise fields.BadBody("'best_of' above 'n' cannot be streamed: which are best is known at the end.")
+    # Several of the likeliest text would be one.
+    usual_temperature = usual.sampling.temperature if made == 1 else 1.0
+    # Its penalties count all that was generated.
+    sampling = replace(fields.sampling(body, usual_temperature, hottest=2.0), repeat_last_n=fields.MAX_TOKENS)
+    top = _top_logprobs(body)
+    options = replace(
+        usual,
+        alternatives=made,
+        max_tokens=max(1, fields.tokens_wanted(body, ("max_tokens", "max_completion_tokens"), usual.max_tokens)),
+        sampling=sampling,
+        logprobs=top is not None or made > wanted,
+        top_logprobs=top or 0,
+        first_token_s=fields.first_token_s(body, None),
+        stop=Stop(fields.strings(body, "stop")),
+    )
+    prompts = read_prompts(body.get("prompt"))
+    suffix = None if body.get("suffix") is None else fields.text(body, "suffix")
+    asked = Asked(
+        prompts=tuple(fill(prompt, suffix) for prompt in prompts),
+        options=options,
+        model=fields.text(body, "model", ""),
+        mode=cast("Mode | None", fields.choice(body, "mode", MODES, None)),
+        stream=is_stream,
+        bias=fields.logit_bias(body),
+        ignored=fields.ignored(body, _KNOWN),
+    )
+    return asked, wanted
+
+
+def _top_logprobs(body: dict[str, Any]) -> int | None:
+    """How many likely tokens are told with each; None where no probabilities are wanted. Raises BadBody."""
+    if isinstance(body.get("logprobs"), bool):
+        return int(fields.clamped(body, "top_logprobs", 0, 0, fields.MAX_TOP)) if body["logprobs"] else None
+    if body.get("logprobs") is None:
         return None
-    return {"tokens": [t.text for t in tokens], "token_logprobs": [t.logprob for t in tokens]}
+    return int(fields.clamped(body, "logprobs", 0, 0, fields.MAX_TOP))

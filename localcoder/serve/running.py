@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -12,30 +12,60 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 
-from localcoder.completion.complete import Completion, Options, TextDelta
-from localcoder.completion.document import Document
-from localcoder.completion.scheduler import Scheduler
+from localcoder.completion.complete import Completion, TextDelta
 from localcoder.errors import LocalcoderError
+from localcoder.serve.asked import Asked, Run, runs
 from localcoder.serve.errors import error_fields, status_of
+from localcoder.serve.metrics import Metrics
+from localcoder.serve.models import Models
 from localcoder.serve.noting import Noting
+from localcoder.serve.remarks import Remarks
 
 _Answer = TypeVar("_Answer")
+Say = Callable[[Run, TextDelta | Completion], Awaitable[Iterable[dict[str, Any]]]]
+"""What a dialect says of an update: a JSON object or several."""
 
 
-def updates(request: HttpRequest, document: Document, options: Options) -> AsyncGenerator[TextDelta | Completion, None]:
-    """What the scheduler gives, noted on its way where that is wanted."""
-    scheduler: Scheduler = request.app.state.scheduler
+async def prepare(request: HttpRequest, asked: Asked) -> list[Run]:
+    """What is to be run, one for each prompt. Raises BadBody, and LocalcoderError of the model."""
+    if asked.ignored:
+        remarks: Remarks = request.app.state.remarks
+        remarks.once(f"{request.url.path}: no effect of {', '.join(sorted(asked.ignored))}.")
+    models: Models = request.app.state.models
+    return await runs(asked, await models.scheduler(asked.model))
+
+
+async def updates(request: HttpRequest, run: Run) -> AsyncGenerator[TextDelta | Completion, None]:
+    """What the scheduler gives, counted, and noted on its way where that is wanted."""
+    metrics: Metrics = request.app.state.metrics
+    metrics.asked(request.url.path)
+    is_finished = False
+    try:
+        async with aclosing(_updates(request, run)) as open_updates:
+            async for update in open_updates:
+                if isinstance(update, Completion):
+                    is_finished = True
+                    metrics.finished(update)
+                yield update
+    finally:
+        if not is_finished:
+            metrics.failed(request.url.path)
+
+
+def _updates(request: HttpRequest, run: Run) -> AsyncGenerator[TextDelta | Completion, None]:
     noting: Noting | None = request.app.state.noting
-    if noting is None:
-        return scheduler.run(document, options, client=_client(request))
-    return noting.run(scheduler, document, options, _client(request))
+    client = request.headers.get("x-client")
+    if noting is None or run.options.prompt_ids is not None:
+        # Ids are no text of an editor's.
+        return run.scheduler.run(run.document, run.options, client=client)
+    return noting.run(run.scheduler, run.document, run.options, client)
 
 
-async def finish(request: HttpRequest, document: Document, options: Options) -> Completion:
+async def finish(request: HttpRequest, run: Run) -> Completion:
     """The completion, given up as soon as the client hangs up."""
 
     async def last() -> Completion:
-        async with aclosing(updates(request, document, options)) as open_updates:
+        async with aclosing(updates(request, run)) as open_updates:
             async for update in open_updates:
                 if isinstance(update, Completion):
                     return update
@@ -60,43 +90,62 @@ async def _unless_hung_up(request: HttpRequest, answer: Awaitable[_Answer]) -> _
                 await task
 
 
-def _client(request: HttpRequest) -> str | None:
-    """Who asks, for those that say so: of one client only the newest request counts."""
-    return request.headers.get("x-client")
-
-
 async def _until_disconnected(request: HttpRequest) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-async def events(
+def event(data: dict[str, Any]) -> str:
+    """A server-sent event."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def line(data: dict[str, Any]) -> str:
+    """A line of NDJSON."""
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def _error_event(trouble: LocalcoderError) -> dict[str, Any]:
+    return {"error": error_fields(status_of(trouble), trouble.what, trouble.todo)}
+
+
+async def stream(
     request: HttpRequest,
-    coming: AsyncGenerator[TextDelta | Completion, None],
-    chunk: Callable[[TextDelta], dict[str, Any]],
-    last: Callable[[Completion], dict[str, Any]],
+    prepared: Sequence[Run],
+    say: Say,
+    *,
     end: str = "",
+    write: Callable[[dict[str, Any]], str] = event,
+    media_type: str = "text/event-stream",
+    trouble: Callable[[LocalcoderError], dict[str, Any]] = _error_event,
 ) -> StreamingResponse:
-    """Server-sent events; when the client hangs up the generator is closed, which cancels the request.
+    """One run after the other, as it comes; when the client hangs up the generator is closed, which cancels it.
 
     What fails before there is anything to say is answered with a status of its own, and raised here.
     """
+    coming = _one_after_the_other(request, prepared)
     first = await _unless_hung_up(request, anext(coming))
 
-    def line(data: dict[str, Any]) -> str:
-        return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
-
-    def shown(update: TextDelta | Completion) -> str:
-        return line(chunk(update) if isinstance(update, TextDelta) else last(update))
+    async def shown(run: Run, update: TextDelta | Completion) -> str:
+        return "".join(map(write, await say(run, update)))
 
     async def lines() -> AsyncIterator[str]:
         try:
             async with aclosing(coming) as open_updates:
-                yield shown(first)
-                async for update in open_updates:
-                    yield shown(update)
+                yield await shown(*first)
+                async for run, update in open_updates:
+                    yield await shown(run, update)
         except LocalcoderError as error:
-            yield line({"error": error_fields(status_of(error), error.what, error.todo)})
+            yield write(trouble(error))
         yield end
 
-    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return StreamingResponse(lines(), media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+
+async def _one_after_the_other(
+    request: HttpRequest, prepared: Sequence[Run]
+) -> AsyncGenerator[tuple[Run, TextDelta | Completion], None]:
+    for run in prepared:
+        async with aclosing(updates(request, run)) as open_updates:
+            async for update in open_updates:
+                yield run, update

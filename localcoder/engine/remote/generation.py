@@ -110,15 +110,10 @@ class Generation:
         for token in answer.tokens(chunk, text):
             self._put(token)
         answer.is_over_there = chunk.stop is not None
-        if reason := answer.reason or chunk.stop or self._time_is_up():
+        if reason := answer.reason or chunk.stop:
             if rest := answer.rest():
                 self._put(Token(-1, rest, alternative=number))
             self._end(number, reason)
-
-    def _time_is_up(self) -> StopReason | None:
-        first, budget = self.cost.first_token, self._request.time_budget_s
-        is_up = budget is not None and first is not None and time.perf_counter() - first > budget
-        return "time" if is_up else None
 
     def _put(self, token: Token) -> None:
         cost, prompt = self.cost, len(self._request.ids)

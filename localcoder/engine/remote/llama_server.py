@@ -19,7 +19,7 @@ from localcoder.errors import LocalcoderError
 # A server may have been started with others: what is not ours is turned off.
 _NO_OTHER_SAMPLERS = {
     "typical_p": 1.0, "top_n_sigma": -1.0, "xtc_probability": 0.0, "dynatemp_range": 0.0, "mirostat": 0,
-    "dry_multiplier": 0.0, "presence_penalty": 0.0, "frequency_penalty": 0.0,
+    "dry_multiplier": 0.0,
 }  # fmt: skip
 
 
@@ -63,6 +63,8 @@ class LlamaServer:
                 "min_p": sampling.min_p,
                 "repeat_penalty": sampling.repeat_penalty,
                 "repeat_last_n": sampling.repeat_last_n,
+                "frequency_penalty": sampling.frequency_penalty,
+                "presence_penalty": sampling.presence_penalty,
                 "seed": sampling.seed,
                 "logit_bias": [list(pair) for pair in sampling.logit_bias],
                 **_NO_OTHER_SAMPLERS,

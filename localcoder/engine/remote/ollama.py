@@ -50,6 +50,8 @@ class Ollama(TextServer):
             "min_p": sampling.min_p,
             "repeat_penalty": sampling.repeat_penalty,
             "repeat_last_n": sampling.repeat_last_n,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
             "seed": sampling.seed,
             "stop": list(ask.end_names),
             # Always the same: with another the model is loaded anew. What is longer it would cut without a word.

@@ -31,6 +31,8 @@ class OpenAI(TextServer):
             "max_tokens": ask.max_tokens,
             "temperature": ask.sampling.temperature,
             "top_p": ask.sampling.top_p,
+            "frequency_penalty": ask.sampling.frequency_penalty,
+            "presence_penalty": ask.sampling.presence_penalty,
             "stop": stops(ask, _MOST_STOPS),
             "stream": True,
         }

@@ -43,6 +43,8 @@ class SGLang:
             "top_k": sampling.top_k or -1,
             "min_p": sampling.min_p,
             "repetition_penalty": sampling.repeat_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
             "stop_token_ids": list(ask.end_ids),
             # What is generated is all to be seen.
             "no_stop_trim": True,

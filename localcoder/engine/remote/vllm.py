@@ -43,6 +43,8 @@ class VLLM:
             "top_k": sampling.top_k or -1,
             "min_p": sampling.min_p,
             "repetition_penalty": sampling.repeat_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
+            "presence_penalty": sampling.presence_penalty,
             "stop_token_ids": list(ask.end_ids),
             "stream": True,
             "stream_options": {"include_usage": True},
