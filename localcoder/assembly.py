@@ -69,12 +69,13 @@ def make_action_options(
     )
 
 
-def make_gathering(settings: Settings) -> Gathering:
-    """What finds the pieces of other files that completions rest on."""
+def make_gathering(settings: Settings, root: Path | None = None) -> Gathering:
+    """What finds the pieces of other files that completions rest on. `root` where the settings name no repository."""
     # Not where it is not wanted yet: it imports the grammars and SQLite.
     from localcoder.completion.context.gathering import Gathering
 
-    root = Path(settings.repository).expanduser() if settings.repository else None
+    if settings.repository:
+        root = Path(settings.repository).expanduser()
     return Gathering(settings.context, root)
 
 

@@ -56,7 +56,8 @@ def command(
             "The HTTP endpoint needs Starlette and uvicorn.", f"Install them: {installation.add('serve')}"
         ) from None
     from localcoder import settings
-    from localcoder.assembly import make_engine, make_options
+    from localcoder.assembly import make_engine, make_gathering, make_options
+    from localcoder.code.repository import root_of
     from localcoder.engine.api import Engine
     from localcoder.models.references import LocalModel
 
@@ -85,7 +86,8 @@ def command(
                     LocalModel(path), replace(chosen, adapter_on=False), threads=threads, force=force, say=consent.say
                 )
 
-            app = make_app(engine, usual=usual, token=token, noting=noting, start=start, **hosts)
+            around = make_gathering(chosen, root_of(Path("file")))
+            app = make_app(engine, usual=usual, token=token, noting=noting, start=start, gathering=around, **hosts)
             _when_told_to_end(app.state.models.end)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=_ANSWERS_END_S

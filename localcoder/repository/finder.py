@@ -10,8 +10,9 @@ from localcoder.repository.index import Index
 _SHORTEST_LINE = 8
 """Characters of a line that says something: `return None` is everywhere, and `}` too."""
 _FEWEST_LINES = 3
-_ENOUGH = 0.6
-"""Of the text's lines, those that the file has to have. Chosen: some are being written, and not on disk."""
+_ENOUGH, _STILL_ENOUGH = 0.6, 0.4
+"""Of the text's lines, those that the file has to have to be found, and to stay it. Chosen: some are being written, and
+not on disk; and what was found must not come and go while the client's window moves."""
 _MOST_SEARCHED = 12_000
 """Characters of the text that the index is asked about: it takes the rarest words of them."""
 _CANDIDATES = 8
@@ -29,7 +30,7 @@ class TextFinder:
         lines = _lines(text)
         likeness = {path: _likeness(lines, there) for path, there in self._known.items()}
         best = max(likeness, key=lambda path: likeness[path], default=None)
-        return best if best is not None and likeness[best] >= _ENOUGH else None
+        return best if best is not None and likeness[best] >= _STILL_ENOUGH else None
 
     def find(self, text: str, index: Index) -> Path | None:
         """The file, by the index and by what is on disk now."""

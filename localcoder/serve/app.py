@@ -15,11 +15,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from localcoder.completion.complete import Options
+from localcoder.completion.context.gathering import Gathering
 from localcoder.completion.scheduler import Busy
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
 from localcoder.serve import codestral, llama_server, metrics, ollama, openai
 from localcoder.serve.body import MAX_BODY_BYTES
+from localcoder.serve.context import Context
 from localcoder.serve.errors import error, status_of
 from localcoder.serve.fields import BadBody
 from localcoder.serve.models import Models
@@ -37,9 +39,11 @@ def make_app(
     hosts: frozenset[str] = _LOOPBACK_NAMES,
     noting: Noting | None = None,
     start: Callable[[Path], Engine] | None = None,
+    gathering: Gathering | None = None,
 ) -> Starlette:
     """The application. `usual`: what a body leaves out. `noting`: who notes what is taken of suggestions, if anybody.
-    `start` makes the engine of another model that is asked for by its name; None: there is only this one.
+    `start` makes the engine of another model that is asked for by its name; None: there is only this one. `gathering`
+    finds what texts need from other files; None: nobody does.
 
     `token` None: no authorization is asked for. `hosts`: names that a Host header may have."""
     routes = [
@@ -64,6 +68,7 @@ def make_app(
     app.state.models = Models(engine, start, app.state.remarks)
     app.state.usual = usual or Options()
     app.state.noting = noting
+    app.state.context = None if gathering is None else Context(gathering)
     app.state.metrics = metrics.Metrics()
     return app
 

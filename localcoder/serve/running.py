@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -15,6 +16,7 @@ from starlette.responses import StreamingResponse
 from localcoder.completion.complete import Completion, TextDelta
 from localcoder.errors import LocalcoderError
 from localcoder.serve.asked import Asked, Run, runs
+from localcoder.serve.context import Context
 from localcoder.serve.errors import error_fields, status_of
 from localcoder.serve.metrics import Metrics
 from localcoder.serve.models import Models
@@ -32,7 +34,9 @@ async def prepare(request: HttpRequest, asked: Asked) -> list[Run]:
         remarks: Remarks = request.app.state.remarks
         remarks.once(f"{request.url.path}: no effect of {', '.join(sorted(asked.ignored))}.")
     models: Models = request.app.state.models
-    return await runs(asked, await models.scheduler(asked.model))
+    context: Context | None = request.app.state.context
+    found = await runs(asked, await models.scheduler(asked.model))
+    return found if context is None else [replace(run, document=context.put(run.document)) for run in found]
 
 
 async def updates(request: HttpRequest, run: Run) -> AsyncGenerator[TextDelta | Completion, None]:
@@ -46,6 +50,9 @@ async def updates(request: HttpRequest, run: Run) -> AsyncGenerator[TextDelta | 
                 if isinstance(update, Completion):
                     is_finished = True
                     metrics.finished(update)
+                    context: Context | None = request.app.state.context
+                    if context is not None and run.options.prompt_ids is None:
+                        context.look_around(run.document)
                 yield update
     finally:
         if not is_finished:

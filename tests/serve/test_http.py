@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ import psutil
 import pytest
 
 from localcoder.completion.scheduler import QUEUE_LIMIT
+from tests.conftest import ROOT
 
 BEFORE = '''import json
 
@@ -43,9 +45,11 @@ ENDLESS = [
 """Nesting without an end, and numbers that no float and no conversion takes."""
 
 
-def start(*args: str, env: dict[str, str] | None = None) -> tuple[subprocess.Popen[str], str]:
+def start(*args: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> tuple[subprocess.Popen[str], str]:
+    """`cwd`: the repository that it is started in; None: none."""
     command = [sys.executable, "-m", "localcoder", "serve", "--port", "0", *args]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+    env = {**(env or os.environ), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env, cwd=cwd or tempfile.gettempdir())
     assert process.stderr
     line = process.stderr.readline()
     match = re.search(r"http://\S+", line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ HEAD_TOKENS = 300
 """Of a head."""
 _NEAR_LINES = 20
 """Lines before the cursor, and behind it, that a piece must not repeat."""
+_SEARCH_PAUSE_S = 3.0
+"""Between two searches for texts of unknown files: what is not on disk is not there at the next keystroke either."""
 _MOST_FILES = 64
 """Heads that are kept: some kilobytes each."""
 
@@ -56,6 +59,8 @@ class Gathering:
         self._known: OrderedDict[Path, _Known] = OrderedDict()
         self._indexes = _Indexes()
         self._finder = TextFinder()
+        self._search_at_s = 0.0
+        """When a text may be looked for again."""
 
     def put(self, document: Document) -> Document:
         """The document with the head that is known for its file, and without what is not wanted."""
@@ -103,7 +108,8 @@ class Gathering:
         if self._root is None:
             return None, document
         path = self._finder.known(document.text)
-        if path is None:
+        if path is None and (wait or time.monotonic() >= self._search_at_s):
+            self._search_at_s = time.monotonic() + _SEARCH_PAUSE_S
             with Index(self._root) as index:
                 self._indexes.keep(index, wait)
                 path = self._finder.find(document.text, index)
