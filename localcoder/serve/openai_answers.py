@@ -127,7 +127,7 @@ class Answers:
         told: list[tuple[Token, int]] = []
         place = 0
         for token in tokens:
-            if token.logprob is not None and (place < length or not token.text):
+            if token.logprob is not None and place < length:
                 told.append((token, offset + place))
             place += len(token.text)
         if not told:
