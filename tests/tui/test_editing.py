@@ -14,6 +14,7 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.dialogs.ask import AskLine, Choose
 from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
+from localcoder.tui.widgets.switch import Switch
 from tests.tui.driving import edit_screen, ghost_text, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
 
@@ -414,3 +415,20 @@ async def test_commands_come_behind_the_keys_typed_before_them(tmp_path: Path) -
             app.post_message(Key(key, key if len(key) == 1 else None))
         await until(pilot, path.exists)
         assert path.read_text() == "ab\ncd"
+
+
+async def test_the_find_bar_counts_and_its_switch_shows_whether_it_is_on() -> None:
+    app = make_app(FakeEngine(), "one\ntwo\none two\n")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+f", *"one")
+        await until(pilot, lambda: "1 of 2" in screen_text(app) and "[ ] Regex" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "2 of 2" in screen_text(app))
+        await pilot.click(Switch)
+        await until(pilot, lambda: "[x] Regex" in screen_text(app))
+        await pilot.press("$")
+        await until(pilot, lambda: "1 of 1" in screen_text(app))
+        await pilot.press("alt+x")
+        await until(pilot, lambda: "0 found" in screen_text(app) and "[ ] Regex" in screen_text(app))
+        await pilot.press("alt+x", "(")
+        await until(pilot, lambda: "Not a regular expression" in screen_text(app))

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from localcoder.tui.commands import bindings
 from localcoder.tui.text.search import Query
+from localcoder.tui.widgets.switch import Switch
 
 
 class FindBar(Horizontal):
@@ -50,18 +51,17 @@ class FindBar(Horizontal):
     class Closed(Message):
         """Back to the text."""
 
-    is_regex = False
-
     def compose(self) -> ComposeResult:
         yield Static("Find", classes="label")
         yield Input(id="find", compact=True)
         yield Static("Replace with", classes="label replace")
         yield Input(id="replacement", classes="replace", compact=True)
         yield Static(id="count", markup=False)
+        yield Switch("Regex")
 
     @property
     def query_wanted(self) -> Query:
-        return Query(self.query_one("#find", Input).value, self.is_regex)
+        return Query(self.query_one("#find", Input).value, self.query_one(Switch).is_on)
 
     @property
     def is_open(self) -> bool:
@@ -90,8 +90,7 @@ class FindBar(Horizontal):
         self.post_message(self.Step(by))
 
     def action_toggle_regex(self) -> None:
-        self.is_regex = not self.is_regex
-        self.post_message(self.Changed(self.query_wanted))
+        self.query_one(Switch).toggle()
 
     def action_replace_all(self) -> None:
         if self.has_class("-replace"):
@@ -99,11 +98,13 @@ class FindBar(Horizontal):
 
     def show_count(self, index: int | None, count: int, problem: str = "") -> None:
         """`index` counts from 0; None when the cursor is on no match."""
-        mode = f"regex {'on' if self.is_regex else 'off'}"
-        place = problem or (f"{index + 1} of {count}" if index is not None and count else f"{count} found")
-        self.query_one("#count", Static).update(f"{place} · {mode}")
+        found = f"{count:,} found" if index is None or not count else f"{index + 1:,} of {count:,}"
+        shown = self.query_one("#count", Static)
+        shown.update(problem or (found if self.query_wanted.text else ""))
+        shown.set_class(bool(problem) or not count, "-none")
 
     @on(Input.Changed, "#find")
+    @on(Switch.Changed)
     def _changed(self) -> None:
         self.post_message(self.Changed(self.query_wanted))
 

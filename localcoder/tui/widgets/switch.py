@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 
 class Switch(Static):
-    """Is turned by its key, which whoever has it binds to `toggle`, or by a click; takes no focus."""
+    """Is turned by a click, or by whoever has it, whose `key` is shown; takes no focus."""
 
     DEFAULT_CSS: ClassVar[str] = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
 
@@ -25,7 +25,7 @@ class Switch(Static):
         def control(self) -> Switch:
             return self.switch
 
-    def __init__(self, label: str, key: str, *, is_on: bool = False, id: str | None = None) -> None:
+    def __init__(self, label: str, key: str = "", *, is_on: bool = False, id: str | None = None) -> None:
         super().__init__(markup=False, id=id)
         self._label = label
         self._key = key
@@ -45,4 +45,4 @@ class Switch(Static):
     def _draw(self) -> None:
         self.set_class(self.is_on, "-on")
         # By a mark too: not every terminal has colours.
-        self.update(f"{'[x]' if self.is_on else '[ ]'} {self._label} {self._key}")
+        self.update(f"{'[x]' if self.is_on else '[ ]'} {self._label} {self._key}".rstrip())
