@@ -8,7 +8,7 @@ to.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -93,6 +93,21 @@ def place_in(definition: Definition, lines: Sequence[str]) -> tuple[int, int]:
     places = [(row, match.start()) for row, line in enumerate(lines) if (match := name.search(line))]
     last = max(min(definition.line, len(lines)) - 1, 0)
     return min(places, key=lambda place: abs(place[0] - last), default=(last, 0))
+
+
+def import_statements(
+    root: Node, data: bytes, language: Language, start: int, end: int
+) -> Iterator[tuple[Node, tuple[Import, ...]]]:
+    """The statements that import something and touch these bytes of a parsed text, each with what it imports."""
+    query = query_of(language)
+    if query is None:
+        return
+    cursor = QueryCursor(query)
+    cursor.set_byte_range(start, end)
+    nodes = {node.id: node for _, captures in cursor.matches(root) for node in captures.get("import", ())}
+    for node in nodes.values():
+        if node.start_byte < end and node.end_byte > start:
+            yield node, tuple(imports_in(node, data, language))
 
 
 @cache

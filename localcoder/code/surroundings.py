@@ -75,12 +75,17 @@ class Surroundings(Protocol):
 
 def surroundings(language: Language, before: str, after: str) -> Surroundings:
     """By the language's grammar where there is one, else by a scanner that knows strings, comments and nesting."""
-    before, after = _shortened_before(before), _shortened_after(after)
+    before, after = shortened(before, after)
     grammar = grammar_of(language)
     # Markdown's grammar takes everything: it knows no error.
     if grammar is not None and language.name != "markdown":
         return _Watched(language, grammar, before, after)
     return Scanned(language, before, after)
+
+
+def shortened(before: str, after: str) -> tuple[str, str]:
+    """What is parsed of the code before and after the cursor: the lines near it, and those around their blocks."""
+    return _shortened_before(before), _shortened_after(after)
 
 
 def _shortened_before(before: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from localcoder.checks.check import look_at
+from localcoder.checks.finding import Finding
 from localcoder.completion.confidence import confidence, first_line
 from localcoder.completion.document import Document, Snippet
-from localcoder.completion.edits import Edit, Finding, Range
+from localcoder.completion.edits import Edit, Range
 from localcoder.completion.ending import End, Ending, Mode
 from localcoder.completion.layout import LayoutName
 from localcoder.completion.prompt_session import Limits, Plan, PromptSession
@@ -51,6 +54,8 @@ class Options:
     """Whether the completion says what the prompt was, as text."""
     least_confidence: float = 0.0
     """Nothing is shown unless the first line that is not blank has at least this confidence; 0 shows all."""
+    checks: bool = False
+    """Whether the completion says what is to be distrusted in it; that takes some hundredths of a second at its end."""
     never_sent: tuple[str, ...] = ()
     """Files that no other machine may see, as `sendable` reads them."""
 
@@ -203,6 +208,13 @@ async def complete(
         host=model.host,
         elsewhere=(*plan.window.head, *plan.window.snippets),
     )
+
+
+def _with_findings(document: Document, completions: Sequence[Completion]) -> list[Completion]:
+    return [
+        replace(each, findings=look_at(document.text, each.edit.range, each.text, document.path))
+        for each in completions
+    ]
 
 
 class _Alternative:

@@ -1,21 +1,13 @@
-"""What a completion changes in a text, and what is to be said about it."""
+"""What a completion changes in a text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from localcoder.code.ranges import Range
 
-@dataclass(frozen=True)
-class Range:
-    """From the character `start` of a text to before the character `end`, counted from 0; empty if they are equal."""
-
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start <= self.end:
-            raise ValueError(f"no range: {self.start} to {self.end}")
+__all__ = ["Edit", "Range"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +36,3 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
     if done > len(text):
         raise ValueError(f"{done} is behind the end of the text")
     return "".join((*parts, text[done:]))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to distrust in a text: where, a short name of the kind, and one line for the reader."""
-
-    range: Range
-    code: str
-    message: str

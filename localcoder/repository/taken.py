@@ -24,8 +24,8 @@ _SECRET_MARKS = (
     b"PRIVATE KEY", b"AKIA", b"ASIA", b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"xox", b"sk_live_",
     b"AIza",
 )  # fmt: skip
-"""One of them is in whatever `_SECRET_TEXT` finds, and is found sooner."""
-_SECRET_TEXT = re.compile(
+"""One of them is in whatever `SECRET_TEXT` finds, and is found sooner."""
+SECRET_TEXT = re.compile(
     rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{36}\b"
     rb"|\bgithub_pat_\w{60}|\bxox[abpr]-[0-9]{8}|\bsk_live_[0-9A-Za-z]{20}|\bAIza[0-9A-Za-z_-]{35}\b"
 )
@@ -104,7 +104,7 @@ def read(path: Path, data: bytes) -> Content:
 
 
 def _is_secret(data: bytes) -> bool:
-    return any(mark in data for mark in _SECRET_MARKS) and _SECRET_TEXT.search(data) is not None
+    return any(mark in data for mark in _SECRET_MARKS) and SECRET_TEXT.search(data) is not None
 
 
 def name_of(root: Path, path: Path) -> bytes:
