@@ -42,10 +42,12 @@ def make_options(
     seed: int = 0,
     first_token_s: float | None = None,
     logprobs: bool = False,
+    checks: bool = False,
 ) -> Options:
     """How completions are to be made; what is None is as in the settings, or in `Options` for what has no setting.
 
     `first_token_s` None has the whole prompt read first: a command that prints one completion waits for the best.
+    `checks` has it looked at, unless the settings turn that off.
     """
     return Options(
         layout=layout,
@@ -54,6 +56,7 @@ def make_options(
         sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
         first_token_s=first_token_s,
         logprobs=logprobs,
+        checks=checks and settings.checks,
         never_sent=tuple(settings.never_sent.split()),
     )
 

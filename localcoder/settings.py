@@ -72,6 +72,8 @@ class Settings:
     """The proxy on the way to a server, like http://proxy:3128. Empty: what HTTPS_PROXY and the like say."""
     server_silence_s: float = 60.0
     """Seconds without a word from a server after which it counts as away. 0: it never does."""
+    checks: bool = True
+    """Say what is to be distrusted in a suggestion: names, imports, brackets, secrets and the like."""
     theme: str = "textual-dark"
     """Colours of the app."""
     soft_wrap: bool = True

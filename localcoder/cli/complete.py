@@ -73,12 +73,16 @@ def command(
 ) -> None:
     """Complete the code at a cursor and print the completion, and nothing else, on standard output.
 
+    What is to be distrusted in it is said on standard error (setting `checks`).
+
     The cursor stands before LINE:COL, both counted from 1; without them, at the end. `-` reads standard input.
     """
     document = _document(where, line, col, marker)
     chosen = settings.load()
     chosen = replace(chosen, context=context or chosen.context)
-    options = make_options(chosen, layout=layout, mode=mode, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    options = make_options(
+        chosen, layout=layout, mode=mode, max_tokens=max_tokens, temperature=temperature, seed=seed, checks=True
+    )
     loras = [Lora.parse(each) for each in lora]
     engine = make_engine(
         model, chosen, threads=threads, loras=loras, snapshots=snapshots, force=force, ask=consent.ask, say=consent.say
@@ -86,6 +90,12 @@ def command(
     completion = asyncio.run(_run(document, engine, options, make_gathering(chosen), stream=not as_json))
     if as_json:
         click.echo(_as_json(completion))
+        return
+    if completion.findings and not completion.text.endswith("\n") and sys.stdout.isatty():
+        click.echo(err=True)
+    for each in completion.findings:
+        place = f"{document.path or '-'}:{each.line}:{each.column}"
+        click.echo(f"{place}: {each.what}. {each.why} ({each.check})", err=True)
 
 
 async def _run(
@@ -159,5 +169,6 @@ def _as_json(completion: Completion) -> str:
             "tokens_generated": stats.tokens_generated,
             "first_token_s": round(stats.first_token_s, 6),
             "tokens_per_s": round(stats.tokens_per_s, 3),
+            "findings": [each.fields() for each in completion.findings],
         }
     )

@@ -201,6 +201,8 @@ async def complete(
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
+    if options.checks:
+        completion, *others = await asyncio.to_thread(_with_findings, document, [completion, *others])
     yield replace(
         completion,
         others=tuple(others),

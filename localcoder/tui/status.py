@@ -21,6 +21,8 @@ class Status:
     progress: ReadProgress | None = None
     stats: Stats | None = None
     reason: str = ""
+    notice: str = ""
+    """What is to be distrusted in what was made."""
 
     def reading(self, progress: ReadProgress) -> Status:
         return replace(self, phase="reading", progress=progress)
@@ -40,7 +42,7 @@ def describe(status: Status) -> str:
         case "failed":
             return status.reason
         case "done" if status.stats:
-            return _done(status.stats, status.reason)
+            return _done(status.stats, status.reason, status.notice)
     return ""
 
 
@@ -71,13 +73,13 @@ def _reading(progress: ReadProgress) -> str:
     return text + (f" · {_seconds(left)} left" if left is not None and left >= 0.5 else "")
 
 
-def _done(stats: Stats, reason: str) -> str:
+def _done(stats: Stats, reason: str, notice: str) -> str:
     if not stats.tokens_generated:
         return reason or "nothing to add here"
-    parts = [f"{stats.tokens_per_s:.0f} tok/s", f"first {_seconds(stats.first_token_s)}"]
+    parts = [f"{stats.tokens_per_s:.0f} tok/s", notice, f"first {_seconds(stats.first_token_s)}"]
     if stats.tokens_reused:
         parts.append(f"reused {stats.tokens_reused} of {stats.tokens_read + stats.tokens_reused}")
-    return " · ".join(([reason] if reason else []) + parts)
+    return " · ".join(filter(None, (reason, *parts)))
 
 
 def _seconds(value: float) -> str:

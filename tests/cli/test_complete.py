@@ -19,9 +19,13 @@ def load(path):
 '''.format("")
 
 
-def localcoder(*args: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def localcoder(*args: object, stdin: bytes = b"", **variables: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "localcoder", *map(str, args)], input=stdin, capture_output=True, timeout=60
+        [sys.executable, "-m", "localcoder", *map(str, args)],
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        env=os.environ | variables,
     )
 
 
@@ -33,16 +37,29 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_text_and_nothing_else_on_standard_output(file: Path) -> None:
-    run = localcoder("complete", f"{file}:7:16")
+    run = localcoder("complete", f"{file}:7:16", LOCALCODER_CHECKS="no")
     as_json = json.loads(localcoder("complete", f"{file}:7:16", "--json").stdout)
     assert (run.returncode, run.stderr) == (0, b"")
     assert run.stdout.decode() == as_json["text"]
     assert set(as_json) == {
         "text", "stop_reason", "model", "prompt_ids", "tokens_read", "tokens_reused",
-        "tokens_generated", "first_token_s", "tokens_per_s", "context",
+        "tokens_generated", "first_token_s", "tokens_per_s", "context", "findings",
     }  # fmt: skip
     assert as_json["model"] == "nano-Q8_0"
     assert as_json["tokens_read"] + as_json["tokens_reused"] == len(as_json["prompt_ids"])
+
+
+def test_what_is_to_be_distrusted_is_said_beside_the_text(file: Path) -> None:
+    where = f"{file}:7:16"
+    found = json.loads(localcoder("complete", where, "--json", "--max-tokens", 40).stdout)
+    run = localcoder("complete", where, "--max-tokens", 40)
+    lines = run.stderr.decode().splitlines()
+    assert run.stdout.decode() == found["text"]
+    assert len(lines) == len(found["findings"])
+    for line, each in zip(lines, found["findings"], strict=True):
+        assert line == f"{file}:{each['line']}:{each['column']}: {each['what']}. {each['why']} ({each['check']})"
+    off = json.loads(localcoder("complete", where, "--json", "--max-tokens", 40, LOCALCODER_CHECKS="no").stdout)
+    assert (off["text"], off["findings"]) == (found["text"], [])
 
 
 def test_the_three_ways_to_say_where(file: Path) -> None:

@@ -24,7 +24,7 @@ _GHOST = 'root / "shelf.json")\n    if not path.exists():\n        return Shelf(
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark"])
 def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_compare: Callable[..., bool]) -> None:
     sample = TextFile((paths.assets_dir() / "samples" / "shelf.py").read_text(encoding="utf-8"))
-    chosen = Settings(theme=theme, mode="free", automatic=False)
+    chosen = Settings(theme=theme, mode="free", automatic=False, checks=False)
     opened = [Opened(sample, Path("shelf.py"), None, 39, 16)]
     app = LocalcoderApp(lambda model: FakeEngine([_GHOST]), opened, chosen=chosen)
 

@@ -20,6 +20,7 @@ from localcoder.completion.prompt_session import PromptSession
 from localcoder.engine.api import Engine, ReadProgress, Sampling
 from localcoder.errors import LocalcoderError
 from localcoder.power import PowerWatch
+from localcoder.tui.controllers.checking import Checking, finding_spans, notice
 from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.notices import show_error
@@ -76,6 +77,7 @@ class Completing:
         self._model_loaded = model_loaded
         self._completed = completed
         self._pause = Pause(power)
+        self.checking = Checking(owner)
         self._timer: Timer | None = None
         self._worker: Worker[None] | None = None
         self._found: list[Completion] = []
@@ -296,10 +298,22 @@ class Completing:
             self._shown = len(self._found) - 1
             self._shade(editor, completion)
             self._show_done()
+            self.checking.begin(document, completion, lambda checked: self._checked(editor, completion, checked))
         else:
             editor.put_ghost(None)
             reason = "unsure of what comes here" if completion.reason == "unsure" else "nothing to add here"
             self._tell(Status("done", stats=completion.stats, reason=reason))
+
+    def _checked(self, editor: Editor, completion: Completion, checked: Completion) -> None:
+        """There is something to be distrusted in a completion that is shown, or was a moment ago."""
+        if self.last is completion:
+            self.last = checked
+        for index, each in enumerate(self._found):
+            if each is completion:
+                self._found[index] = checked
+                if index == self._shown and not self.is_running:
+                    self._shade(editor, checked)
+                    self._show_done()
 
     def _show(self, editor: Editor, index: int) -> None:
         self._shown = index
@@ -312,10 +326,14 @@ class Completing:
 
     def _shade(self, editor: Editor, completion: Completion) -> None:
         # What was typed along already moved the ghost; then it is no longer the completion's text.
-        if self.is_shaded and editor.ghost is not None and editor.ghost.text == completion.text:
-            spans = tuple((start, end, f"ghost--{step}") for start, end, step in doubt_spans(completion))
+        if editor.ghost is None or editor.ghost.text != completion.text:
+            return
+        doubts = doubt_spans(completion) if self.is_shaded else ()
+        spans = (*((start, end, f"ghost--{step}") for start, end, step in doubts), *finding_spans(completion))
+        if spans:
             editor.put_ghost(replace(editor.ghost, spans=spans))
 
     def _show_done(self) -> None:
+        shown = self._found[self._shown]
         count = f"{self._shown + 1} of {len(self._found)}" if len(self._found) > 1 else ""
-        self._tell(Status("done", stats=self._found[self._shown].stats, reason=count))
+        self._tell(Status("done", stats=shown.stats, reason=count, notice=notice(shown.findings)))

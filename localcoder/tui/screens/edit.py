@@ -113,6 +113,7 @@ class EditScreen(Screen[None]):
         )
         self.completing.is_automatic = settings.now.automatic
         self.completing.least_confidence = settings.now.least_confidence
+        self.completing.checking.is_on = settings.now.checks
         self._searching = Searching(self.find_bar)
         self._autosave = Autosave(self, self.buffers, model=lambda: engines.model)
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
@@ -416,6 +417,7 @@ class EditScreen(Screen[None]):
         self.completing.options = make_options(now, first_token_s=now.first_token_s, logprobs=True)
         self.completing.is_automatic = now.automatic
         self.completing.least_confidence = now.least_confidence
+        self.completing.checking.is_on = now.checks
         self._show_place()
 
     def _warn(self, what: str) -> None:

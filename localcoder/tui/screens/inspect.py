@@ -33,6 +33,9 @@ _REASONS = {
     "bracket": "a bracket closes that was opened before the cursor",
     "loop": "it began to repeat itself",
 }
+_PLAINLY = (
+    "Generated code may be wrong, insecure, or somebody's under a licence. Checks see some of that, and miss more."
+)
 
 
 class InspectScreen(ModalScreen[None]):
@@ -56,6 +59,8 @@ class InspectScreen(ModalScreen[None]):
             yield Static("Inspect", id="title")
             with VerticalScroll():
                 yield Static(id="summary")
+                yield Static("What to distrust", classes="heading")
+                yield Static(_findings(self._completion), id="findings")
                 yield Static("Completion, by how sure the model was", classes="heading")
                 yield Static(tokens_text(self._completion.tokens), id="tokens")
                 yield Static(_table(self._completion), id="table")
@@ -123,6 +128,14 @@ def _origin(piece: Piece | None) -> str:
     if piece is None:
         return "open file"
     return f"{piece.library or piece.origin}, for {len(piece.names)} name{'s'[: len(piece.names) != 1]}"
+
+
+def _findings(completion: Completion) -> Text:
+    lines = [
+        Text.assemble((f"{each.line}:{each.column}  ", "bold"), f"{each.what}. {each.why}")
+        for each in completion.findings
+    ]
+    return Text("\n").join([*lines, Text(_PLAINLY)])
 
 
 def _table(completion: Completion) -> Table:

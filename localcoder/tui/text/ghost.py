@@ -15,6 +15,10 @@ from textual.expand_tabs import expand_text_tabs_from_widths, get_tab_widths
 _WORD = re.compile(r"\s*(\w+|[^\w\s]+)")
 
 
+Span = tuple[int, int, str]
+"""From one character to before another, and the name of a style."""
+
+
 class Fate(Protocol):
     """Whoever wants to know what becomes of a suggestion."""
 
@@ -38,7 +42,7 @@ class Ghost:
     text: str
     location: tuple[int, int]
     is_growing: bool = False
-    spans: tuple[tuple[int, int, str], ...] = ()
+    spans: tuple[Span, ...] = ()
     fate: Fate | None = field(default=None, compare=False, repr=False)
 
     def grown(self, more: str) -> Ghost:

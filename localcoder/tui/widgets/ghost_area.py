@@ -39,7 +39,7 @@ class GhostArea(CodeArea):
     """Draws the ghost in the middle of the cursor's line and moves the rows below out of its way."""
 
     DEFAULT_CSS: ClassVar[str] = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"editor--ghost", "ghost--doubtful", "ghost--unlikely"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"editor--ghost", "ghost--doubtful", "ghost--unlikely", "ghost--finding"}
 
     _ghost: Ghost | None = None
     _block: _Block | None = None
