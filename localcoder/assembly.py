@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcoder.actions.perform import ActionOptions
 from localcoder.completion.complete import Options
 from localcoder.completion.ending import Mode
 from localcoder.completion.layout import LayoutName
@@ -25,6 +24,7 @@ from localcoder.paths import snapshots_dir
 from localcoder.settings import Settings, save
 
 if TYPE_CHECKING:
+    from localcoder.actions.perform import ActionOptions
     from localcoder.completion.context.gathering import Gathering
     from localcoder.engine.remote.address import Address
 
@@ -65,6 +65,8 @@ def make_action_options(
     settings: Settings, *, max_tokens: int | None = None, temperature: float | None = None, seed: int = 0
 ) -> ActionOptions:
     """How actions are to be done; what is None is as in the settings, or for lengths as each action has it."""
+    from localcoder.actions.perform import ActionOptions
+
     return ActionOptions(
         sampling=Sampling(temperature=settings.temperature if temperature is None else temperature, seed=seed),
         max_tokens=max_tokens,

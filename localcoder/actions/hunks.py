@@ -31,11 +31,15 @@ class Hunk:
 def hunks_between(before: str, after: str) -> tuple[Hunk, ...]:
     """In their order; none for equal texts."""
     old, new = _lines(before), _lines(after)
+    first, last = _unlike(old, new)
     starts = [0]
     for line in old:
         starts.append(starts[-1] + len(line))
     found = []
-    for group in SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(_CONTEXT_LINES):
+    # Only near what differs: of a long file, all of it would take seconds.
+    near = old[first : len(old) - last], new[first : len(new) - last]
+    for opcodes in SequenceMatcher(None, *near, autojunk=False).get_grouped_opcodes(_CONTEXT_LINES):
+        group = [(kind, a + first, b + first, c + first, d + first) for kind, a, b, c, d in opcodes]
         lines: list[str] = []
         edits: list[Edit] = []
         for kind, a, b, c, d in group:
@@ -63,6 +67,15 @@ def unified_diff(before: str, after: str, name: str, *, is_new: bool = False) ->
     for hunk in hunks:
         lines += [hunk.header, *hunk.lines]
     return "\n".join(lines) + "\n"
+
+
+def _unlike(old: list[str], new: list[str]) -> tuple[int, int]:
+    """How many lines both begin and end with, without those that are context of what differs."""
+    shorter = min(len(old), len(new))
+    first = next((index for index in range(shorter) if old[index] != new[index]), shorter)
+    rest = range(1, shorter - first + 1)
+    last = next((index - 1 for index in rest if old[-index] != new[-index]), shorter - first)
+    return max(first - _CONTEXT_LINES, 0), max(last - _CONTEXT_LINES, 0)
 
 
 def _lines(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from localcoder.code.repository import Place, place_of
 from localcoder.completion.document import Document
@@ -83,8 +83,6 @@ def in_repository(repository: str, files: Sequence[tuple[PurePath, str]]) -> Pro
     return (*head, *named(*(("<file_sep>", f"{path.as_posix()}\n{text}") for path, text in files)))
 
 
-def repository_place(path: PurePath | None) -> Place:
+def repository_place(path: Path | None) -> Place:
     """The file's place in its repository; an unnamed text is in none."""
-    from pathlib import Path
-
-    return place_of(Path(path)) if path is not None else Place("", PurePath())  # type: ignore[arg-type]
+    return place_of(path) if path is not None else Place("", PurePosixPath())

@@ -11,7 +11,7 @@ from localcoder.actions.chat import follows_instructions
 from localcoder.actions.docstring import docstring
 from localcoder.actions.explain import explain
 from localcoder.actions.fill import fill
-from localcoder.actions.prompt import FIM, NOTEBOOK, PULL_REQUEST, REPOSITORY
+from localcoder.actions.prompt import FIM, ISSUE, NOTEBOOK, PULL_REQUEST, REPOSITORY
 from localcoder.actions.type_hints import type_hints
 from localcoder.actions.unit_tests import tests
 from localcoder.engine.api import ModelInfo
@@ -31,14 +31,15 @@ class Action:
     """What is to be asked for first; "" where the code says all."""
 
 
+_DISCUSSED = (*PULL_REQUEST, *ISSUE)
 ACTIONS: tuple[Action, ...] = (
     Action("docstring", "Write documentation", "Documents functions and classes that are not.", docstring, FIM),
     Action("types", "Add type hints", "Writes the types that parameters and returns lack.", type_hints, FIM),
     Action("fill", "Fill what is left open", "Writes bodies that are `pass`, `...` or marked TODO.", fill, FIM),
     Action("tests", "Write tests", "Writes tests of a function, a class or a file.", tests, REPOSITORY),
     Action("explain", "Explain", "Says what the code does.", explain, NOTEBOOK),
-    Action("change", "Change…", "Changes lines as you say.", change, PULL_REQUEST, "What is to be changed?"),
-    Action("fix", "Fix…", "Changes what a finding is about.", fix, PULL_REQUEST, "What is wrong here?"),
+    Action("change", "Change…", "Changes lines as you say.", change, _DISCUSSED, "What is to be changed?"),
+    Action("fix", "Fix…", "Changes what a finding is about.", fix, _DISCUSSED, "What is wrong here?"),
 )
 ACTIONS_BY_NAME = {action.name: action for action in ACTIONS}
 

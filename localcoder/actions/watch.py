@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localcoder.completion.document import Document
-from localcoder.completion.ending import Ending, Mode
+from localcoder.completion.ending import Ending, Mode, end_of
 from localcoder.completion.repetition import Loop
 
 Rule = Callable[[str], int | None]
@@ -55,18 +55,19 @@ class CodeWatch(Watch):
 
     def __init__(self, document: Document, mode: Mode, *rules: Rule) -> None:
         super().__init__(*rules)
+        self._document, self._mode = document, mode
         self._ending = Ending(document, mode)
-        self._shown = ""
 
     def feed(self, piece: str) -> None:
         before = len(self.text)
         super().feed(piece)
-        self._shown += self._ending.feed(self.text[before:])
+        self._ending.feed(self.text[before:])
         self.is_over = self.is_over or self._ending.reason is not None
 
     def finish(self, *, ended: bool) -> Answer:
         is_whole = ended or self.is_over
-        return Answer(self._ending.finish(ended=is_whole).text, is_whole)
+        # Anew: a rule may have taken back what was fed.
+        return Answer(end_of(self._document, [self.text], ended=is_whole, mode=self._mode).text, is_whole)
 
 
 def until(*marks: str) -> Rule:

@@ -19,7 +19,7 @@ from localcoder.completion.context.gathering import Gathering
 from localcoder.completion.scheduler import Busy
 from localcoder.engine.api import Engine
 from localcoder.errors import LocalcoderError
-from localcoder.serve import codestral, llama_server, metrics, ollama, openai
+from localcoder.serve import chat, codestral, llama_server, metrics, ollama, openai
 from localcoder.serve.body import MAX_BODY_BYTES
 from localcoder.serve.context import Context
 from localcoder.serve.errors import error, status_of
@@ -51,6 +51,7 @@ def make_app(
         Route("/v1/health", _health, methods=["GET"]),
         *llama_server.routes(),
         *openai.routes(),
+        *chat.routes(),
         *codestral.routes(),
         *ollama.routes(),
         *metrics.routes(),

@@ -16,7 +16,6 @@ from localcoder.completion.stops import Stop
 from localcoder.serve import fields
 from localcoder.serve.asked import Asked, fill, read_prompts
 from localcoder.serve.body import read_body
-from localcoder.serve.errors import error_fields
 from localcoder.serve.models import Known, Models
 from localcoder.serve.openai_answers import Answers
 from localcoder.serve.running import finish, prepare, stream
@@ -30,13 +29,10 @@ _KNOWN = frozenset(
 )  # fmt: skip
 """Fields that have an effect, and `user`, which is to have none."""
 
-_NO_CHAT = ("localcoder serves completions, no chat.", "Set another server for chat and for instructions.")
-
 
 def routes() -> list[Route]:
     return [
         *(Route(path, _completions, methods=["POST"]) for path in ("/v1/completions", "/beta/completions")),
-        *(Route(path, _chat, methods=["POST"]) for path in ("/v1/chat/completions", "/chat/completions")),
         *(Route(path, _models, methods=["GET"]) for path in ("/v1/models", "/models")),
         Route("/v1/models/{name:path}", _one_model, methods=["GET"]),
     ]
@@ -50,13 +46,6 @@ async def _completions(request: HttpRequest) -> Response:
     if asked.stream:
         return await stream(request, prepared, answers.say, end="data: [DONE]\n\n")
     return JSONResponse(await answers.whole([(run, await finish(request, run)) for run in prepared]))
-
-
-async def _chat(request: HttpRequest) -> Response:
-    """A refusal, and the same as a message: llama.vim, for one, shows nothing but messages."""
-    said = f"{_NO_CHAT[0]} {_NO_CHAT[1]}"
-    choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
-    return JSONResponse({"error": error_fields(501, *_NO_CHAT), "choices": [choice]}, status_code=501)
 
 
 async def _models(request: HttpRequest) -> Response:

@@ -68,6 +68,11 @@ def test_one_that_is_broken_off_ends_with_a_line_that_parses() -> None:
     assert ran.after == "def f():\n    x = 1\n    y = 2\n"
 
 
+def test_a_response_ends_with_its_block_of_code() -> None:
+    task = make_task("def f():\n    pass\n", follows_instructions=True)
+    assert run("fill", task, "return 1\n```\nThat is it.").after == "def f():\n    return 1\n"
+
+
 def test_all_that_are_marked_are_filled() -> None:
     code = "def f():\n    pass\n\n\ndef g():\n    return 0\n\n\ndef h():\n    ...\n"
     ran = run("fill", make_task(code), "return 1", "return 2")

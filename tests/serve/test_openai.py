@@ -160,10 +160,10 @@ def test_the_model_that_is_asked_for_answers_and_an_unknown_name_is_the_first(ap
 
 
 def test_chat_is_refused_with_a_reason_and_as_a_message(api: openai.OpenAI, client: httpx.Client) -> None:
-    with pytest.raises(openai.InternalServerError, match="no chat"):
+    with pytest.raises(openai.BadRequestError, match="never taught to chat"):
         api.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "hello"}])
     answer = client.post("/v1/chat/completions", json={}).json()
-    assert "no chat" in answer["choices"][0]["message"]["content"], "what llama.vim shows"
+    assert "never taught to chat" in answer["choices"][0]["message"]["content"], "what llama.vim shows"
 
 
 def test_fields_without_effect_are_named(client: httpx.Client) -> None:
