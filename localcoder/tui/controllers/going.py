@@ -21,7 +21,7 @@ from localcoder.tui.controllers.filing import Filing
 from localcoder.tui.notices import show_error
 from localcoder.tui.text.search import Query
 
-Target = Literal["back", "buffer", "file", "hit", "symbol"]
+Target = Literal["back", "buffer", "file", "hit", "line", "symbol"]
 
 
 Place = Location | Callable[[Sequence[str]], Location]
@@ -56,6 +56,7 @@ class Going:
             "buffer": self._to_buffer,
             "file": self._to_file,
             "hit": self._to_hit,
+            "line": self._to_line,
             "symbol": self._to_symbol,
         }
         await ways[where]()
@@ -69,6 +70,17 @@ class Going:
         chosen = await self._owner.app.push_screen_wait(pick)
         if chosen is not None:
             await self.open(root / pick.ranked[chosen], pick.place)
+
+    async def _to_line(self) -> None:
+        """Ask for a line, and put the cursor there."""
+        from localcoder.tui.dialogs.ask import AskLine
+
+        answer = await self._owner.app.push_screen_wait(AskLine("Go to line, or line:column"))
+        row, _, column = (answer or "").partition(":")
+        if row.strip().isdecimal():
+            editor = self._buffers.front.editor
+            place = (int(row) - 1, int(column) - 1 if column.strip().isdecimal() else 0)
+            editor.move_cursor(editor.clamp_visitable(place), center=True)
 
     async def _to_buffer(self) -> None:
         """Ask for one of the open buffers, and show it."""

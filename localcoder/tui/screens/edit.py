@@ -39,7 +39,6 @@ from localcoder.tui.controllers.model_switch import ModelSwitch
 from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.controllers.searching import Searching
 from localcoder.tui.controllers.tree_pane import TreePane
-from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.footer import for_the_moment
 from localcoder.tui.live_settings import LiveSettings
@@ -300,9 +299,6 @@ class EditScreen(Screen[None]):
     def action_toggle_wrap(self) -> None:
         self.editor.soft_wrap = not self.editor.soft_wrap
 
-    def action_go_to_line(self) -> None:
-        self._work("question", self._go_to_line())
-
     def action_go_to(self, where: Target) -> None:
         self._work("question", self._going.to(where))
 
@@ -315,12 +311,8 @@ class EditScreen(Screen[None]):
     def action_tree(self) -> None:
         self._work("question", self._tree_pane.toggle())
 
-    async def _go_to_line(self) -> None:
-        answer = await self.app.push_screen_wait(AskLine("Go to line, or line:column"))
-        row, _, column = (answer or "").partition(":")
-        if row.strip().isdecimal():
-            place = (int(row) - 1, int(column) - 1 if column.strip().isdecimal() else 0)
-            self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
+    def action_act(self, name: str) -> None:
+        self._work("action", self._side_screens.act(name))
 
     def action_complete(self) -> None:
         self.completing.ask(self.editor)

@@ -1,4 +1,5 @@
-"""Opens the screens beside the editor: what a completion was made of, two models at one cursor, which models there are.
+"""Opens the screens beside the editor: what a completion was made of, two models at one cursor, which models there are,
+what an action makes of the text.
 
 A screen that is seldom seen is imported when it is opened: the first frame comes earlier.
 """
@@ -79,6 +80,15 @@ class SideScreens:
         model = await self._owner.app.push_screen_wait(ModelsScreen(self._engines, self._model_job))
         if model is not None:
             await self._model_switch.use(model)
+
+    async def act(self, name: str) -> None:
+        """Do an action where the cursor is; "" asks which."""
+        from localcoder.tui.screens.acting import Acting
+
+        self._completing.stop()
+        self._buffers.front.editor.clear_ghost()
+        self._clear_notices()
+        await Acting(self._owner, self._engines, self._buffers, self._completing.options).run(name)
 
     def _clear_notices(self) -> None:
         """What was read or not, it would now stand over what was asked for."""

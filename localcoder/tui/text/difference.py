@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from itertools import islice
 
 from rich.text import Text
@@ -37,7 +38,12 @@ def changed_lines(mine: str, theirs: str) -> list[Text]:
     """The lines that only one of two texts has, marked `-` and `+`, with some lines around them."""
     lines = difflib.unified_diff(mine.split("\n"), theirs.split("\n"), lineterm="")
     # The first two name files.
-    return [Text(drawable(line), _STYLES.get(line[0], "")) for line in islice(lines, 2, None)]
+    return marked_lines(islice(lines, 2, None))
+
+
+def marked_lines(lines: Iterable[str]) -> list[Text]:
+    """Lines of a diff, coloured by what they begin with."""
+    return [Text(drawable(line), _STYLES.get(line[:1], "")) for line in lines]
 
 
 def _shown(pieces: list[str]) -> str:
