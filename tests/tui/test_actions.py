@@ -56,7 +56,7 @@ async def test_the_menu_offers_what_the_model_can_and_one_undo_takes_it_back() -
         assert isinstance(screen, ActionScreen)
         await finished(pilot, screen)
         await until(pilot, lambda: '+    """Gives it back."""' in screen_text(app))
-        assert "look before you take it" in screen_text(app)
+        assert "May be wrong" in screen_text(app)
         await pilot.press("enter")
         editor = edit_screen(app).editor
         await until(pilot, lambda: editor.text != CODE)
