@@ -269,12 +269,14 @@ class Prefill:
             self.context.use_threads(max(1, threads - int(taken + BUSY_FROM)))
 
     def _measure_reading(self) -> None:
-        """Read a few tokens once: it touches every weight, and says how fast this machine reads."""
+        """Read a token, which brings every weight into memory, and then a few, to know how fast this machine reads."""
         slot = self.cache.acquire(range(MEASURED_TOKENS + 1)).slot
-        # A GPU's driver compiles the kernels in the first batch.
-        for _ in range(2 if self.context.is_on_gpu else 1):
-            self.decode(slot, range(MEASURED_TOKENS), outputs=1)
+        # A GPU's driver compiles the kernels for a batch in the first one.
+        for count in (MEASURED_TOKENS if self.context.is_on_gpu else 1, MEASURED_TOKENS):
+            self.decode(slot, range(count), outputs=1)
             slot.clear()
+        # What the very first took says nothing of the ones to come.
+        self.payoff = Payoff()
 
     def _largest_batch(self, position: int) -> int:
         window = self.context.info.window
