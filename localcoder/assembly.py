@@ -219,7 +219,7 @@ def usable(name: str, value: object) -> object:
 
     Raises LocalcoderError for a model that is not here, and for an adapter that is none.
     """
-    if name == "model" and isinstance(value, str) and value:
+    if name in ("model", "stand_in") and isinstance(value, str) and value:
         refer(value)
     if name == "adapter" and isinstance(value, str) and value:
         lora = Lora.parse(value)

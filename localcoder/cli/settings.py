@@ -37,8 +37,9 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def set_command(name: str, value: str) -> None:
     """Set NAME to VALUE in the settings file; its comments stay."""
     from localcoder import settings
+    from localcoder.assembly import usable
 
-    settings.save({name: settings.parse(name, value)})
+    settings.save({name: usable(name, settings.parse(name, value))})
 
 
 def _plain(value: Any) -> Any:
