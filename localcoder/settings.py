@@ -90,7 +90,7 @@ class Settings:
     """Note on this machine which suggestions are taken, for `eval --from-log`: figures, not their text."""
     keep_text: bool = False
     """With `log_acceptance`: note the text of suggestions, too."""
-    least_confidence: float = 0.0
+    least_confidence: float = 0.2
     """Suggest by itself only what has at least this confidence, up to 1, in its first line. 0: all."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """Other keys for a command: its id = "key" or "key,key"."""

@@ -35,6 +35,6 @@ def command(file: Path | None = None, model: str | None = None, force: bool = Fa
         chosen=chosen,
         notice=start.notice,
         folder=start.folder,
-        ask_at_once=start.is_first,
+        tour=start.tour,
     )
     app.run()

@@ -14,11 +14,26 @@ from localcoder.code.surroundings import Fit
 
 _CLOSES = re.compile(r"[)\]}]|</|(?:end|done|fi|esac|until)\b|```|~~~|\"\"\"|'''")
 """How a line begins that closes a block."""
+_DOCSTRING = re.compile(r"""(?<=:)\s*(\"{3}(?:(?!\"{3}).)*\"{3}|'{3}(?:(?!'{3}).)*'{3})\s*\Z""", re.DOTALL)
+"""Behind what opens a block; something has still to be in it."""
 _GOES_ON = re.compile(
     r"(?:else|elif|elsif|elseif|except|finally|catch|case|default|rescue|ensure|when|in|then|do|while|where|and|or)\b"
     r"|[.,?:&|+*/={<>-]|#\s*(?:if|else|elif|endif|define)"
 )
 """How a line begins that goes on with a statement, though it is not indented more than its first line."""
+
+
+def is_at_empty_block(prefix: str, suffix: str, language: Language) -> bool:
+    """Whether the cursor stands in a blank line where a block was opened and nothing is in it yet."""
+    above, _, line = prefix.rpartition("\n")
+    rest, _, below = suffix.partition("\n")
+    if language.name == "python":
+        above = _DOCSTRING.sub("", above)
+    head = above.rstrip().rpartition("\n")[2]
+    if line.strip() or rest.strip() or not re.search(language.indent_after, head):
+        return False
+    following = next((each for each in below.split("\n") if each.strip()), "")
+    return not following or depth_of(following) <= depth_of(head)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from localcoder.checks.check import look_at
 from localcoder.checks.finding import Finding
+from localcoder.code.guess import language_at
+from localcoder.completion.block import is_at_empty_block
 from localcoder.completion.confidence import confidence, first_line
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.edits import Edit, Range
@@ -182,6 +184,12 @@ async def complete(
     if plan.background_ids is not None and (first.reason or finished.reason != "cancelled"):
         session.read_on(plan)
     ends = [each.finish(finished.reason) for each in alternatives]
+    may_insist = options.alternatives == 1 and not _rules_out(options.sampling, model.end_ids)
+    if may_insist and ends[0][0].reason == "end" and not ends[0][0].text.strip() and _is_at_empty_block(document):
+        # Somebody who opens a block is going to write something there, even where the model would not.
+        async for update in complete(document, engine, _one_line_at_least(options, model), session):
+            yield update
+        return
     if more := gate.pass_on(ends[0][1], first.tokens, is_last=True):
         yield delta(more)
     if gate.is_shut:
@@ -300,6 +308,21 @@ def without_redactions(sampling: Sampling, model: ModelInfo) -> Sampling:
     biased = {token for token, _ in sampling.logit_bias}
     never = tuple((token, _NEVER) for token in model.redaction_ids if token not in biased)
     return replace(sampling, logit_bias=(*sampling.logit_bias, *never))
+
+
+def _is_at_empty_block(document: Document) -> bool:
+    prefix, suffix = document.prefix.replace("\r\n", "\n"), document.suffix.replace("\r\n", "\n")
+    return is_at_empty_block(prefix, suffix, language_at(document.path, prefix + suffix, len(prefix)))
+
+
+def _one_line_at_least(options: Options, model: ModelInfo) -> Options:
+    """One line, with the end ruled out."""
+    bias = (*options.sampling.logit_bias, *((id, _NEVER) for id in model.end_ids))
+    return replace(options, mode="line", sampling=replace(options.sampling, logit_bias=bias))
+
+
+def _rules_out(sampling: Sampling, ids: Sequence[int]) -> bool:
+    return set(ids) <= {id for id, bias in sampling.logit_bias if bias == _NEVER}
 
 
 def _limits(options: Options) -> Limits:

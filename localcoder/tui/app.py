@@ -27,13 +27,14 @@ from localcoder.tui.notices import show_error
 from localcoder.tui.screens.edit import EditScreen
 from localcoder.tui.start import Opened
 from localcoder.tui.text.display import drawable
+from localcoder.tui.text.no_color import WithoutColors
 
 
 class LocalcoderApp(App[None], inherit_bindings=False):
     """Edits what is opened, the buffer `active` in front, with completions from the factory's engine.
 
-    `notice` is shown at the start; `folder` is a project whose files are shown as a tree; `ask_at_once` begins with a
-    completion.
+    `notice` is shown at the start; `folder` is a project whose files are shown as a tree; a `tour` leads through the
+    places that have these texts behind them.
     """
 
     TITLE = "localcoder"
@@ -50,9 +51,12 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         chosen: Settings | None = None,
         notice: str = "",
         folder: Path | None = None,
-        ask_at_once: bool = False,
+        tour: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        if self.no_color:
+            # In place of the one that makes everything grey.
+            self._filters[-1:] = [WithoutColors()]
         self.live_settings = LiveSettings(chosen or Settings())
         self.live_settings.watch(self._setting_changed)
         self.power = PowerWatch(is_on=self.settings.power_saving)
@@ -64,7 +68,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
         self.model_job = ModelJob()
         self._notice = notice
         self._folder = folder
-        self._ask_at_once = ask_at_once
+        self._tour = tour
         self._opened = opened
         self._active = active
         self._key_order = KeyOrder(self, super().on_event)
@@ -87,7 +91,7 @@ class LocalcoderApp(App[None], inherit_bindings=False):
             power=self.power,
             model_job=self.model_job,
             folder=self._folder,
-            ask_at_once=self._ask_at_once,
+            tour=self._tour,
         )
 
     @property

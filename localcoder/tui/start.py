@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcoder.errors import LocalcoderError
-from localcoder.models.catalog import ENTRIES
-from localcoder.models.memory_fit import available_bytes, fit, gigabytes
 from localcoder.paths import assets_dir
 from localcoder.tui import session
 from localcoder.tui.files import TextFile, new_file, read_text_file, require_place
 from localcoder.tui.session import SavedBuffer
 
-_SAMPLE_PLACE = "path = Path("
+_PLACE = "‸"
+"""Stands in the sample where a suggestion is wanted."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class Start:
     notice: str = ""
     folder: Path | None = None
     """A project that was named instead of a file."""
-    is_first: bool = False
-    """Nobody used the app here before: it shows what it does."""
+    tour: tuple[str, ...] = ()
+    """Nobody used the app here before: it shows what it does, at the places that have these texts behind them."""
 
 
 def begin(file: Path | None, *, restore: bool, piped: str = "") -> Start:
@@ -86,25 +85,14 @@ def begin(file: Path | None, *, restore: bool, piped: str = "") -> Start:
 
 
 def _first() -> Start:
-    """The sample file, with the cursor where a completion is wanted, as a buffer without a file."""
-    notice = f"{_what_runs_here()} Suggestions are grey: Tab takes one, F1 helps."
-    sample = assets_dir() / "samples" / "shelf.py"
+    """The sample, as a buffer without a file, with a place for each thing that can be done with a suggestion."""
+    sample = assets_dir() / "samples" / "first_minute.py"
     if not sample.is_file():
-        return Start((), notice=notice)
-    content = read_text_file(sample)
-    row = next((row for row, line in enumerate(content.text.split("\n")) if line.endswith(_SAMPLE_PLACE)), 0)
-    column = len(content.text.split("\n")[row])
-    return Start((Opened(content, None, None, row, column),), notice=notice, is_first=True)
-
-
-def _what_runs_here() -> str:
-    """One line on the sizes that fit this machine, and how to get one."""
-    free = available_bytes()
-    fitting = [entry for entry in ENTRIES if fit(entry.size_bytes, entry.size, free).verdict == "fits"]
-    labels = list(dict.fromkeys(entry.size.label for entry in fitting))
-    if not labels:
-        return f"{gigabytes(free)} of memory are free: too little for StarCoder2 3B. F2 says what each size needs."
-    return f"{gigabytes(free)} of memory are free: enough for StarCoder2 {', '.join(labels)}. F2 gets one."
+        return Start(())
+    marked = read_text_file(sample)
+    pieces = marked.text.split(_PLACE)
+    places = tuple("".join(pieces[number:]) for number in range(1, len(pieces)))
+    return Start((Opened(replace(marked, text="".join(pieces))),), tour=places)
 
 
 def _opened(saved: SavedBuffer) -> Opened | None:

@@ -25,6 +25,8 @@ _ALT = re.compile(r"\x1b([^\x1b\[O])|\x1b([\[O])(?=\x1b)")
 """Escape and a character, as Alt with a key arrives. `[` and `O` begin longer sequences, but not before an Escape."""
 _BEGUN = re.compile(r"\x1b[\[O]?\Z")
 """What may become such a sequence, or a longer one, or is all that comes."""
+_JOINED = re.compile(r"([^\x00-\x1f\x7f-\x9f]*[\u200c\u200d][^\x00-\x1f\x7f-\x9f]*)")
+"""Text with the characters in it that join what stands around them: an input method or a picture chooser sends it."""
 _ALT_ESCAPES = (1036, 1039)
 """Modes of xterm in which Alt with a key is Escape and the key. Without them Alt+M is the letter í."""
 
@@ -88,11 +90,22 @@ class InputParser(XTermParser):
             if match[0] in ANSI_SEQUENCES_KEYS:
                 continue
             if plain := data[position : match.start()]:
-                yield from super().feed(plain)
+                yield from self._feed_plain(plain)
             yield from self._with_alt(match[1] or match[2])
             position = match.end()
         if plain := data[position:]:
-            yield from super().feed(plain)
+            yield from self._feed_plain(plain)
+
+    def _feed_plain(self, data: str) -> Iterable[Message]:
+        """Composed text comes as a whole: as a key, what only joins other characters is not printable, and got lost."""
+        text, escape, sequences = data.partition("\x1b")
+        for part in _JOINED.split(text):
+            if _JOINED.fullmatch(part):
+                yield events.Paste(part)
+            elif part:
+                yield from super().feed(part)
+        if escape:
+            yield from super().feed(escape + sequences)
 
     def _keys_begun(self) -> Iterable[Message]:
         """What began like a sequence, now that nothing follows."""

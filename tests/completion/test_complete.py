@@ -1,16 +1,20 @@
 """The whole pipeline on the bundled model."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from localcoder.code.languages import language_of
+from localcoder.completion.block import is_at_empty_block
 from localcoder.completion.complete import Completion, Options, TextDelta, Update, complete
 from localcoder.completion.document import Document
 from localcoder.completion.layout import LayoutName, fim_prompt
 from localcoder.completion.prompt_session import Limits, PromptSession
-from localcoder.engine.api import Engine, ReadProgress, Sampling, SpecialIds
+from localcoder.engine.api import Engine, Event, ReadProgress, Request, Sampling, SpecialIds
 from localcoder.errors import LocalcoderError
+from tests.tui.fake_engine import FakeEngine
 
 BEFORE = '''import argparse
 
@@ -213,3 +217,41 @@ async def run_in(engine: Engine, session: PromptSession, document: Document, opt
     updates = [update async for update in complete(document, engine, options, session)]
     assert isinstance(updates[-1], Completion)
     return updates[-1]
+
+
+@pytest.mark.parametrize(
+    ("code", "is_empty"),
+    [
+        ("def f():\n    |\n\n\ndef g():\n    pass\n", True),
+        ("def f():\n|", True),
+        ("def f():\n    |\n    return 1\n", False),
+        ("def f():\n    x = 1\n    |\n", False),
+        ("def f():\n    x|\n", False),
+        ("x = {\n    |\n}\n", True),
+        ('def f():\n    """What it does.\n\n    And how."""\n    |\n', True),
+        ('x = """text"""\n|\n', False),
+    ],
+)
+def test_where_a_block_was_opened_and_is_empty(code: str, is_empty: bool) -> None:
+    prefix, _, suffix = code.partition("|")
+    assert is_at_empty_block(prefix, suffix, language_of(Path("a.py"))) is is_empty
+
+
+async def test_an_empty_block_gets_a_line_though_the_model_would_end_at_once() -> None:
+    """The engine here ends at once unless its end tokens are ruled out."""
+    asked: list[Request] = []
+
+    class Ending(FakeEngine):
+        async def generate(self, request: Request) -> AsyncGenerator[Event, None]:
+            asked.append(request)
+            ruled_out = {id for id, bias in request.sampling.logit_bias if bias < -1e6}
+            self.answers = ["return 1\nand more"] if set(self.info_value.end_ids) <= ruled_out else [""]
+            async for event in super().generate(request):
+                yield event
+
+    prefix = "def f():\n    "
+    completion, updates = await run(Ending(), Document(prefix + "\n\nx = 1\n", len(prefix)))
+    assert (completion.text, len(asked)) == ("return 1", 2)
+    assert "".join(update.text for update in updates if isinstance(update, TextDelta)) == "return 1"
+    completion, _ = await run(Ending(), Document("x = 1\n\ny = 2\n", 6))
+    assert (completion.text, len(asked)) == ("", 3)

@@ -20,6 +20,7 @@ from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.files import TextFile
 from localcoder.tui.start import Opened
 from tests.tui.driving import ghost_text, screen_text, until
+from tests.tui.pictures import without_outer_blanks
 
 _SIZE = (100, 30)
 
@@ -33,7 +34,7 @@ async def _shoot(name: str, *keys: str) -> None:
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.5)
-        picture = app.export_screenshot(title="localcoder")
+        picture = without_outer_blanks(app.export_screenshot(title="localcoder"))
     target = paths.assets_dir() / "screenshots" / f"{name}.svg"
     target.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", encoding="utf-8")
     print(target)

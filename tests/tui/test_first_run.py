@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from localcoder import paths
 from localcoder.engine.local import LocalEngine
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.start import begin
@@ -16,7 +15,7 @@ from tests.tui.terminal import terminal
 def test_the_first_start_shows_what_the_app_does() -> None:
     with terminal() as term:
         term.until("tok/s")
-        term.until("F2 gets one")
+        term.until("F2 gets it")
         assert "demonstration model" in term.text
         term.send("\x11")
         assert term.ended() == 0
@@ -25,7 +24,7 @@ def test_the_first_start_shows_what_the_app_does() -> None:
 
 
 def test_a_named_file_is_no_demonstration(tmp_path: Path) -> None:
-    assert not begin(tmp_path / "new.py", restore=True).is_first
+    assert not begin(tmp_path / "new.py", restore=True).tour
 
 
 async def test_without_a_model_file_it_says_what_to_do(tmp_path: Path) -> None:
@@ -51,9 +50,3 @@ def test_without_colours_the_sample_is_still_completed(monkeypatch: pytest.Monke
     monkeypatch.setenv("TERM", "vt100")
     with terminal(term="vt100") as term:
         term.until("tok/s")
-
-
-def test_the_sample_has_the_place_where_the_demonstration_begins() -> None:
-    (opened,) = begin(None, restore=True).buffers
-    assert opened.content.text == (paths.assets_dir() / "samples" / "shelf.py").read_text()
-    assert opened.row > 0

@@ -157,12 +157,16 @@ async def test_what_comes_by_itself_is_shown_only_when_it_is_sure_enough() -> No
         assert isinstance(app, LocalcoderApp)
         await pilot.press("b")
         await until(pilot, lambda: engine.requests and not edit_screen(app).completing.is_running)
-        assert ghost_text(app) == "" and "unsure of what comes here" in screen_text(app)
+        assert ghost_text(app) == "" and "unsure: ^space or f5 shows it" in screen_text(app)
         await ask(pilot)
+        ghost = edit_screen(app).editor.ghost
+        assert ghost is not None and ghost.is_unsure
         await pilot.press("escape")
         app.live_settings.change("least_confidence", 0.3)
         await pilot.press("b")
         await until(pilot, lambda: ghost_text(app) == ANSWER)
+        ghost = edit_screen(app).editor.ghost
+        assert ghost is not None and not ghost.is_unsure
         await pilot.press("tab")
     found = read_log().records
     assert [record.taken for record in found] == ["hidden", "none", "all"]

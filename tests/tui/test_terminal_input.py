@@ -81,3 +81,15 @@ def test_escape_alone_comes_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("keys", ["\x1b[A", "\x1b[1;5C", "\x1b[Z"])
 def test_keys_are_read_as_before(keys: str) -> None:
     assert len(parsed(keys)) == 1
+
+
+@pytest.mark.parametrize("text", ["日本語", "e\u0301", "한글 입력", "क्षि"])
+def test_composed_text_comes_as_its_characters(text: str) -> None:
+    characters = [event.character for event in InputParser().feed(text) if isinstance(event, events.Key)]
+    assert "".join(character or "" for character in characters) == text
+    assert all(event.is_printable for event in InputParser().feed(text) if isinstance(event, events.Key))
+
+
+@pytest.mark.parametrize("text", ["👩\u200d💻", "می\u200cخواهم", "क्\u200dष"])
+def test_characters_that_join_others_come_with_them(text: str) -> None:
+    assert parsed(f"x\r{text}\x1b[A") == [("key", "x"), ("key", "enter"), ("paste", text), ("key", "up")]

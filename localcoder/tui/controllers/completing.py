@@ -86,7 +86,9 @@ class Completing:
         self._sessions: WeakKeyDictionary[Editor, PromptSession] = WeakKeyDictionary()
         self.is_automatic = True
         self.least_confidence = 0.0
-        """What comes by itself is shown from this confidence on; what was asked for is shown in any case."""
+        """What comes by itself is shown from this confidence on; below it, what was asked for is shown as doubtful."""
+        self.ask_keys = ""
+        """What shows a suggestion that was held back."""
         self.is_shaded = False
         """Whether suggestions show what the model is unsure of."""
         self.options = options
@@ -252,7 +254,8 @@ class Completing:
                             if not is_shown:
                                 is_shown = True
                                 shown = self._noting.begin(editor, self._engines.info, asked_at)
-                                editor.show_ghost(text, is_growing=True, fate=shown)
+                                unsure = self._is_unsure(update.first_line_confidence)
+                                editor.show_ghost(text, is_growing=True, fate=shown, is_unsure=unsure)
                                 self._tell(Status("writing"))
                             else:
                                 editor.grow_ghost(text)
@@ -269,6 +272,9 @@ class Completing:
         if done is not None:
             self._finished(editor, document, done)
         return done
+
+    def _is_unsure(self, first_line_confidence: float | None) -> bool:
+        return first_line_confidence is not None and first_line_confidence < self.least_confidence
 
     async def _another(self, editor: Editor) -> None:
         """One more suggestion, drawn at random until it differs from those that there are."""
@@ -296,12 +302,13 @@ class Completing:
             self.last, self.last_document = completion, document
             self._found.append(completion)
             self._shown = len(self._found) - 1
-            self._shade(editor, completion)
+            self._mark(editor, completion)
             self._show_done()
             self.checking.begin(document, completion, lambda checked: self._checked(editor, completion, checked))
         else:
             editor.put_ghost(None)
-            reason = "unsure of what comes here" if completion.reason == "unsure" else "nothing to add here"
+            is_hidden = completion.reason == "unsure"
+            reason = f"unsure: {self.ask_keys} shows it" if is_hidden else "nothing to add here"
             self._tell(Status("done", stats=completion.stats, reason=reason))
 
     def _checked(self, editor: Editor, completion: Completion, checked: Completion) -> None:
@@ -321,8 +328,15 @@ class Completing:
         if shown is not None:
             shown.shown_again(self._found[index])
         editor.show_ghost(self._found[index].text, fate=shown)
-        self._shade(editor, self._found[index])
+        self._mark(editor, self._found[index])
         self._show_done()
+
+    def _mark(self, editor: Editor, completion: Completion) -> None:
+        """Show what the model is unsure of, now that all of it is there."""
+        is_unsure = self._is_unsure(completion.first_line_confidence)
+        if editor.ghost is not None and editor.ghost.is_unsure != is_unsure:
+            editor.put_ghost(replace(editor.ghost, is_unsure=is_unsure))
+        self._shade(editor, completion)
 
     def _shade(self, editor: Editor, completion: Completion) -> None:
         # What was typed along already moved the ghost; then it is no longer the completion's text.

@@ -21,8 +21,9 @@ from localcoder.assembly import make_gathering, make_options
 from localcoder.completion.complete import Completion
 from localcoder.completion.ending import MODES
 from localcoder.errors import LocalcoderError
-from localcoder.models import measured_speed
+from localcoder.models import measured_speed, store
 from localcoder.power import LOOK_S, PowerWatch
+from localcoder.settings import Settings
 from localcoder.tui.buffer import Buffer
 from localcoder.tui.commands import COMMANDS_BY_ID, bindings, keys_of
 from localcoder.tui.controllers import copying
@@ -38,6 +39,7 @@ from localcoder.tui.controllers.languages import Languages
 from localcoder.tui.controllers.model_switch import ModelSwitch
 from localcoder.tui.controllers.noting import Noting
 from localcoder.tui.controllers.searching import Searching
+from localcoder.tui.controllers.tour import Tour
 from localcoder.tui.controllers.tree_pane import TreePane
 from localcoder.tui.engines import EngineHost
 from localcoder.tui.footer import for_the_moment
@@ -58,7 +60,7 @@ class EditScreen(Screen[None]):
     """Edits some files, one in front: hands keys and events to its controllers, and shows what they say.
 
     What is in `opened` is there at the start, with the buffer at `active` in front, and the tree of `folder`, if one is
-    named; `ask_at_once` begins with a completion.
+    named; `tour` has the texts behind the places that a first user is shown.
     """
 
     @dataclass
@@ -82,7 +84,7 @@ class EditScreen(Screen[None]):
         power: PowerWatch,
         model_job: ModelJob,
         folder: Path | None = None,
-        ask_at_once: bool = False,
+        tour: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._opened = opened
@@ -90,7 +92,6 @@ class EditScreen(Screen[None]):
         self._settings = settings
         self._engines = engines
         self._power = power
-        self._ask_at_once = ask_at_once
         self._shows_tree = folder is not None
         self._is_ready = False
         self._title_bar = TitleBar()
@@ -113,6 +114,8 @@ class EditScreen(Screen[None]):
         self.completing.is_automatic = settings.now.automatic
         self.completing.least_confidence = settings.now.least_confidence
         self.completing.checking.is_on = settings.now.checks
+        self.completing.ask_keys = _ask_keys(settings.now)
+        self._tour = Tour(self, tour, self.completing.ask)
         self._searching = Searching(self.find_bar)
         self._autosave = Autosave(self, self.buffers, model=lambda: engines.model)
         self.disk_watch = DiskWatch(self, self._disk_bar, self.buffers, changed=self._show_files)
@@ -156,7 +159,7 @@ class EditScreen(Screen[None]):
             if buffer.is_modified:
                 self._languages.look(buffer)
         self._autosave.soon()
-        begin = self.completing.ask if self._ask_at_once else self.completing.read_ahead
+        begin = self._tour.begin if self._tour.is_on else self.completing.read_ahead
         self.call_after_refresh(begin, self.editor)
 
     def on_unmount(self) -> None:
@@ -194,7 +197,7 @@ class EditScreen(Screen[None]):
         editor.show_line_numbers = settings.line_numbers
         editor.closes_brackets = settings.close_brackets
         editor.indent_by(max(settings.indent_width, 1))
-        keys = " or ".join(keys_of(COMMANDS_BY_ID["completion.ask"], settings.keys).split())
+        keys = _ask_keys(settings)
         editor.placeholder = f"Type or paste code. After a pause, or on {keys}, the model suggests what comes next."
 
     # --- What happens
@@ -205,6 +208,7 @@ class EditScreen(Screen[None]):
         if not self._is_ready:
             return
         self.completing.edited(event)
+        self._tour.edited(event)
         self._show_files()
         self._autosave.soon()
 
@@ -417,8 +421,19 @@ class EditScreen(Screen[None]):
 
     def _completed(self, completion: Completion) -> None:
         info = self._engines.info
+        if self._tour.is_new:
+            self._work("offer", self._offer_model())
         if info is not None and not info.host and completion.stats.tokens_generated >= _ENOUGH_TOKENS:
             measured_speed.remember(Path(info.path), completion.stats.tokens_per_s)
+
+    async def _offer_model(self) -> None:
+        """Say once which real model suits this machine, where there is only the bundled one."""
+        from localcoder.models.first_model import first_model
+
+        self._tour.is_new = False
+        if all(model.is_bundled for model in store.installed()):
+            speed = await (await self._engines.engine()).estimate(())
+            self.notify(first_model(speed.tokens_per_s), timeout=20, markup=False)
 
     def _show_model(self) -> None:
         settings = self._settings.now
@@ -438,6 +453,10 @@ class EditScreen(Screen[None]):
         power = self._power.now.word
         details = [power, self.editor.known_language.label, newline, mode if mode != self._settings.now.mode else ""]
         self._status_line.show_place(row + 1, column + 1, " · ".join(filter(None, details)))
+
+
+def _ask_keys(settings: Settings) -> str:
+    return " or ".join(keys_of(COMMANDS_BY_ID["completion.ask"], settings.keys).split())
 
 
 _ENOUGH_TOKENS = 16

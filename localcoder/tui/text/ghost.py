@@ -44,6 +44,8 @@ class Ghost:
     is_growing: bool = False
     spans: tuple[Span, ...] = ()
     fate: Fate | None = field(default=None, compare=False, repr=False)
+    is_unsure: bool = False
+    """It would not have come by itself: it is shown as what the model doubts."""
 
     def grown(self, more: str) -> Ghost:
         return replace(self, text=self.text + more)

@@ -320,9 +320,12 @@ class Editor(GhostArea):
 
     # --- The ghost
 
-    def show_ghost(self, text: str, *, is_growing: bool = False, fate: Fate | None = None) -> None:
+    def show_ghost(
+        self, text: str, *, is_growing: bool = False, fate: Fate | None = None, is_unsure: bool = False
+    ) -> None:
         """Suggest `text` at the cursor; `fate` is told what becomes of it."""
-        self.put_ghost(Ghost(text.replace("\r\n", "\n"), self.cursor_location, is_growing, fate=fate))
+        place = self.cursor_location
+        self.put_ghost(Ghost(text.replace("\r\n", "\n"), place, is_growing, fate=fate, is_unsure=is_unsure))
 
     def grow_ghost(self, more: str) -> None:
         """Append to the ghost, wherever typing has moved it."""

@@ -140,8 +140,9 @@ class GhostArea(CodeArea):
     def _ghost_lines(self, ghost: Ghost) -> list[Text]:
         lines = []
         offset = 0
+        style = self._component("ghost--doubtful" if ghost.is_unsure else "editor--ghost")
         for line in ghost.text.split("\n"):
-            text = Text.assemble((drawable(line), self._component("editor--ghost")), end="")
+            text = Text.assemble((drawable(line), style), end="")
             for start, end, name in ghost.spans:
                 if start < offset + len(line) and end > offset:
                     text.stylize(self._component(name), max(start - offset, 0), end - offset)
