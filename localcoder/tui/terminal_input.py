@@ -89,16 +89,18 @@ class InputParser(XTermParser):
         for match in _ALT.finditer(data + self._begun):
             if match[0] in ANSI_SEQUENCES_KEYS:
                 continue
-            if plain := data[position : match.start()]:
-                yield from self._feed_plain(plain)
+            yield from self._feed_plain(data[position : match.start()])
             yield from self._with_alt(match[1] or match[2])
             position = match.end()
-        if plain := data[position:]:
-            yield from self._feed_plain(plain)
+        yield from self._feed_plain(data[position:])
 
-    def _feed_plain(self, data: str) -> Iterable[Message]:
-        """Composed text comes as a whole: as a key, what only joins other characters is not printable, and got lost."""
-        text, escape, sequences = data.partition("\x1b")
+    def _feed_plain(self, plain: str) -> Iterable[Message]:
+        """What is before Alt with a key, or before what may become that: an Escape at its end is one by itself.
+
+        Composed text comes as a whole: as a key, what only joins other characters is not printable, and got lost.
+        """
+        keys = plain.removesuffix("\x1b")
+        text, escape, sequences = keys.partition("\x1b")
         for part in _JOINED.split(text):
             if _JOINED.fullmatch(part):
                 yield events.Paste(part)
@@ -106,6 +108,8 @@ class InputParser(XTermParser):
                 yield from super().feed(part)
         if escape:
             yield from super().feed(escape + sequences)
+        if keys != plain:
+            yield events.Key("escape", "\x1b")
 
     def _keys_begun(self) -> Iterable[Message]:
         """What began like a sequence, now that nothing follows."""

@@ -17,7 +17,7 @@ GO_TO_LINE, FIND, UNDO, SETTINGS, MODELS = "\x07", "\x06", "\x1a", "\x1b[21~", "
 AUTOMATIC_OFF = "\x1b[17~"
 
 
-ALT_M, ALT_S, ALT_Q, ALT_R, ALT_X = "\x1bm", "\x1bs", "\x1bq", "\x1br", "\x1bx"
+ALT_M, ALT_S, ALT_OTHER, ALT_R, ALT_X = "\x1bm", "\x1bs", "\x1b;", "\x1br", "\x1bx"
 REPLACE, TAB = "\x12", "\t"
 
 
@@ -31,10 +31,10 @@ REPLACE, TAB = "\x12", "\t"
         (FIND + "two" + ENTER + ESCAPE + "\x1b[C" + "!", "one\ntwo!\nthree"),
         ("x" + UNDO + "y" + DOWN + UNDO + "z", "zone\ntwo\nthree"),
         (MODELS + ESCAPE + "\x1b[C" + "a" + SETTINGS + ESCAPE + "\x1b[C" + "b", "oanbe\ntwo\nthree"),
-        (ALT_M + ALT_M + ALT_S + ESCAPE + ALT_Q + "x", "xone\ntwo\nthree"),
+        (ALT_M + ALT_M + ALT_S + ESCAPE + ALT_OTHER + "x", "xone\ntwo\nthree"),
         (REPLACE + "o" + TAB + "0" + ALT_R + ESCAPE + HOME + "x", "x0ne\ntw0\nthree"),
         (REPLACE + "[eo]$" + TAB + "!" + ALT_X + ALT_R + ESCAPE + HOME + "x", "xon!\ntw!\nthre!"),
-        (FIND + ALT_Q + "two" + ENTER + ESCAPE + UP + "x", "onex\ntwo\nthree"),
+        (FIND + ALT_OTHER + "two" + ENTER + ESCAPE + UP + "x", "onex\ntwo\nthree"),
     ],
     ids=[
         "end",

@@ -40,6 +40,8 @@ def test_a_suggestion_in_the_sample(size: tuple[int, int], theme: str, snap_comp
 @pytest.mark.parametrize("key", ["f1", "f2", "f10"])
 def test_a_screen_over_it(key: str, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 16_000_000_000)
+    monkeypatch.setattr("localcoder.models.memory_fit.default_threads", lambda: 2)
+    monkeypatch.setattr("localcoder.models.memory_fit.gpus", lambda: ())
     monkeypatch.setattr("localcoder.tui.screens.settings.settings_file", lambda: Path("settings.toml"))
     app = LocalcoderApp(lambda model: FakeEngine(), chosen=Settings(automatic=False))
 

@@ -51,6 +51,8 @@ def test_it_does_not_matter_where_the_reads_are_cut(text: str, cuts: list[int]) 
         ("\x1b]\x1b[\x1b[", ["alt+right_square_bracket", "alt+left_square_bracket", "alt+left_square_bracket"]),
         ("\x1bs\x1b", ["alt+s", "escape"]),
         ("\x1b\x1b[A", ["escape", "up"]),
+        ("\x1b\x1bv", ["escape", "alt+v"]),
+        ("a\x1b\x1b", ["a", "escape", "escape"]),
         ("\x1b\x7f\x1b\r", ["ctrl+w", "alt+enter"]),
         ("\x1bf\x1bb", ["ctrl+right", "ctrl+left"]),
         ("\x1b[109;3u", ["alt+m"]),
