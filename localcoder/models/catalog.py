@@ -55,6 +55,21 @@ class PublishedCheckpoint:
 
 
 @dataclass(frozen=True)
+class Convertible:
+    """A type of a checkpoint that nobody published as a file, and that is made here. `size_bytes` is about right."""
+
+    name: str
+    checkpoint: PublishedCheckpoint
+    type_name: str
+    size_bytes: int
+
+    @property
+    def local_name(self) -> str:
+        """What the file is called here."""
+        return f"{self.checkpoint.repository.rsplit('/', 1)[-1]}-{self.type_name}.gguf"
+
+
+@dataclass(frozen=True)
 class Published:
     """What somebody measured of a checkpoint, in percent, by language or by suite.
 
@@ -73,14 +88,24 @@ DEFAULT_TYPE = "Q4_K_M"
 """Small, fast and nearly as good as the original: what a name without a type means."""
 
 
-def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[PublishedCheckpoint, ...], tuple[Published, ...]]:
+def _read() -> tuple[
+    tuple[Size, ...],
+    tuple[Entry, ...],
+    tuple[PublishedCheckpoint, ...],
+    tuple[Convertible, ...],
+    tuple[Published, ...],
+]:
     text = Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
     data = tomlkit.parse(text).unwrap()
     sizes, checkpoints = {}, []
+    convertible: list[Convertible] = []
     for item in data["size"]:
         size = Size(item["label"], item["parameters"], item["layers"], item["kv_bytes_per_token"], item["note"])
         sizes[size.label] = size
         checkpoints.append(PublishedCheckpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
+        for kind, count in item.get("converted", {}).items():
+            name = f"starcoder2:{size.label.lower()}-{kind.lower()}"
+            convertible.append(Convertible(name, checkpoints[-1], kind, count))
     entries: list[Entry] = []
     for item in data["model"]:
         size = sizes[item["size"]]
@@ -89,7 +114,7 @@ def _read() -> tuple[tuple[Size, ...], tuple[Entry, ...], tuple[PublishedCheckpo
         if "checkpoint" in item:
             checkpoints.append(PublishedCheckpoint(item["checkpoint"], size, item["checkpoint_bytes"]))
     published = tuple(Published(**item) for item in data["published"])
-    return tuple(sizes.values()), tuple(entries), tuple(checkpoints), published
+    return tuple(sizes.values()), tuple(entries), tuple(checkpoints), tuple(convertible), published
 
 
 def _entries(item: dict[str, Any], size: Size, checkpoint: str) -> Iterator[Entry]:
@@ -107,7 +132,7 @@ def _entries(item: dict[str, Any], size: Size, checkpoint: str) -> Iterator[Entr
         )
 
 
-SIZES, ALL_ENTRIES, CHECKPOINTS, PUBLISHED = _read()
+SIZES, ALL_ENTRIES, CHECKPOINTS, CONVERTIBLE, PUBLISHED = _read()
 ENTRIES = tuple(entry for entry in ALL_ENTRIES if entry.is_listed)
 """The shortlist; `ALL_ENTRIES` has every type."""
 

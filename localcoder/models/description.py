@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,21 @@ def describe(name: str) -> Present | Available:
             return _available(entry)
         raise
     return _present(model)
+
+
+def figures(published: Sequence[Published]) -> Iterator[str]:
+    """Lines with what was published of one checkpoint, with sources, and where these contradict one another."""
+    if not published:
+        return
+    yield f"Published of {published[0].checkpoint} in its own precision, in percent:"
+    for each in published:
+        values = "  ".join(f"{name} {value:g}" for name, value in each.figures.items())
+        yield f"  {each.benchmark}: {values}"
+        yield f"    {each.source}" + (f" ({each.note})" if each.note else "")
+        yield f"    {each.address}"
+    if apart := catalog.contradictions(published):
+        yield "They contradict one another; `localcoder eval` says what holds on your machine:"
+        yield from (f"  {each}" for each in apart)
 
 
 def type_of(model: Installed) -> str:

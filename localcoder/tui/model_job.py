@@ -41,15 +41,18 @@ class ModelJob:
 
         self._run(f"Pulling {entry.name}", fetch(source_of(entry)))
 
-    def convert(self, checkpoint: Path, type_name: str) -> None:
-        """Turn a checkpoint's folder into a model in the models directory. Blocks; call it in a thread."""
+    def convert(self, checkpoint: Path | str, type_name: str) -> None:
+        """Turn a checkpoint, in a folder or, as text, on the hub, into a model in the models directory.
+
+        Blocks; call it in a thread.
+        """
         from localcoder.models.conversion import Conversion, convert_checkpoint
 
         def work() -> Generator[Progress, None, Path]:
             written = yield from convert_checkpoint(Conversion(checkpoint, models_dir(), (type_name,)))
             return written[0].path
 
-        self._run(f"Converting {checkpoint.name} to {type_name}", work())
+        self._run(f"Converting {Path(checkpoint).name} to {type_name}", work())
 
     def stop(self) -> None:
         """End the running job soon; the same one can be continued later."""

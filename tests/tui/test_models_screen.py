@@ -4,13 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
+from converters.recipes import RECIPES, needs_imatrix, tensor_type
 from localcoder import paths
 from localcoder.engine.local import LocalEngine
-from localcoder.models import licence, store
+from localcoder.models import catalog, licence, store
+from localcoder.models.memory_fit import advise
 from localcoder.tui.app import LocalcoderApp
-from localcoder.tui.dialogs.ask import AskLine, Choose
+from localcoder.tui.dialogs.ask import AskLine, Choose, PickOne
+from localcoder.tui.dialogs.card import CardScreen, card_of
 from localcoder.tui.files import TextFile
 from localcoder.tui.screens.models import ModelsScreen
 from localcoder.tui.start import Opened
@@ -108,7 +112,7 @@ async def test_a_checkpoint_is_converted_from_here(shared: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, AskLine))
         app.screen.query_one(Input).value = str(shared / "nano")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await until(pilot, lambda: isinstance(app.screen, PickOne))
         await pilot.press("enter")
         await until(pilot, lambda: "nano-Q4_K_M" in screen_text(app) and "here" in screen_text(app), 30)
         assert [model.name for model in store.installed()] == ["nano", "nano-Q4_K_M"]
@@ -121,7 +125,7 @@ async def test_what_is_no_checkpoint_is_a_notice(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, AskLine))
         app.screen.query_one(Input).value = str(tmp_path)
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Choose))
+        await until(pilot, lambda: isinstance(app.screen, PickOne))
         await pilot.press("enter")
         await until(pilot, lambda: app.model_job.state.error)
 
@@ -142,3 +146,69 @@ async def test_the_licence_is_agreed_to_once(monkeypatch: pytest.MonkeyPatch) ->
             await pilot.press(*["tab"] * (number == 1), "enter")
             await until(pilot, lambda: len(pulled) == number)  # noqa: B023 (it is waited for here)
         assert licence.is_accepted()
+
+
+async def test_the_recommended_one_is_marked_and_figures_card_and_licence_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("localcoder.models.memory_fit.available_bytes", lambda: 16_000_000_000)
+    app = app_on_store()
+    async with app.run_test(size=(110, 40)) as pilot:
+        await pilot.press("f2")
+        best = advise(16_000_000_000).entry
+        assert best is not None
+        await until(pilot, lambda: f"★ {best.name}" in screen_text(app))
+        await reached(pilot, app, best.name)
+        await until(pilot, lambda: "★ Recommended here" in screen_text(app) and "HumanEval" in screen_text(app))
+        await pilot.press("i")
+        await until(pilot, lambda: f"Made from {best.checkpoint}" in screen_text(app))
+        assert "OpenRAIL-M" in card_of(best.checkpoint, None)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+        await reached(pilot, app, "nano")
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, CardScreen) and "nano" in screen_text(app))
+
+
+async def test_a_type_that_nobody_published_is_made_from_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | str, str]] = []
+    app = app_on_store()
+    monkeypatch.setattr(app.model_job, "convert", lambda checkpoint, kind: asked.append((checkpoint, kind)))
+    licence.accept()
+    async with app.run_test(size=(110, 40)) as pilot:
+        await pilot.press("f2")
+        await until(pilot, lambda: "to convert" in screen_text(app))
+        await reached(pilot, app, "starcoder2:15b-iq4_xs")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Choose))
+        assert "63.8 GB" in screen_text(app) and "OpenRAIL-M" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: asked == [("bigcode/starcoder2-15b", "IQ4_XS")])
+
+
+def test_what_can_be_made_needs_no_importance_matrix_and_is_not_published() -> None:
+    published = {entry.name for entry in catalog.ALL_ENTRIES}
+    for made in catalog.CONVERTIBLE:
+        assert made.name not in published
+        recipe = RECIPES[made.type_name]
+        size = made.checkpoint.size
+        for layer in range(size.layers):
+            for part in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down"):
+                name = f"blk.{layer}.{part}.weight"
+                kind = tensor_type(recipe, name, (4096, 4096), layers=size.layers, gqa=12, tied=False, imatrix=False)
+                assert not needs_imatrix(made.type_name, name, kind)
+        bits = made.size_bytes * 8 / size.parameters
+        assert 3 < bits < 4.6
+
+
+async def reached(pilot: Pilot[None], app: LocalcoderApp, name: str) -> None:
+    """Go to the row of that model."""
+    screen = app.screen
+    assert isinstance(screen, ModelsScreen)
+    await pilot.press("ctrl+home")
+    for _ in range(30):
+        row = screen._current()
+        if row is not None and row.name == name:
+            return
+        await pilot.press("down")
+    raise AssertionError(f"no {name}:\n{screen_text(app)}")
