@@ -32,6 +32,9 @@ def find(change: Change) -> Iterator[Finding]:
 def _is_broken(change: Change, place: Parsed) -> bool:
     removed = change.before[change.replaced.start : change.replaced.end]
     before = place.fit(removed).flaws if removed else place.flaws
+    if before and change.path is None:
+        # What did not parse may be in another language than a text without a name is taken for.
+        return False
     return place.fit(change.text).flaws > before and not _is_begun(change, place, before)
 
 

@@ -78,7 +78,7 @@ def command(
             if chosen.log_acceptance:
                 noting = Noting(keep_text=chosen.keep_text, warn=partial(click.echo, err=True))
             hosts = {} if _is_loopback(host) else {"hosts": frozenset({"*"})}
-            usual = make_options(chosen, first_token_s=chosen.first_token_s)
+            usual = make_options(chosen, first_token_s=chosen.first_token_s, checks=True)
 
             def start(path: Path) -> Engine:
                 # The adapter is for the model that was chosen.

@@ -209,7 +209,8 @@ async def complete(
         for each, (end, _) in zip(alternatives, ends, strict=True)
     )
     prompt = b"".join(await engine.pieces(plan.ids)) + plan.forced if options.with_prompt else b""
-    if options.checks:
+    # A prompt that was given as ids need be no code.
+    if options.checks and options.prompt_ids is None:
         completion, *others = await asyncio.to_thread(_with_findings, document, [completion, *others])
     yield replace(
         completion,

@@ -17,6 +17,7 @@ from localcoder.completion.stops import Stop
 from localcoder.serve import fields
 from localcoder.serve.asked import Asked, Run, fill
 from localcoder.serve.body import read_body
+from localcoder.serve.findings import findings_of
 from localcoder.serve.openai_answers import finish_reason, usage
 from localcoder.serve.running import finish, prepare, stream
 
@@ -71,6 +72,7 @@ class _Answers:
     def whole(self, run: Run, completion: Completion) -> dict[str, Any]:
         message = {"role": "assistant", "content": completion.text, "tool_calls": None, "prefix": False}
         choice = {"index": 0, "message": message, "finish_reason": finish_reason(completion)}
+        choice |= findings_of(completion)
         return {
             **self._shell,
             "object": "chat.completion",
@@ -82,7 +84,8 @@ class _Answers:
     async def say(self, run: Run, update: TextDelta | Completion) -> list[dict[str, Any]]:
         if isinstance(update, TextDelta):
             return [self._chunk(update.text, None)]
-        return [{**self._chunk("", finish_reason(update)), "usage": usage([(run, update)]), **self._ignored}]
+        last = self._chunk("", finish_reason(update)) | findings_of(update)
+        return [{**last, "usage": usage([(run, update)]), **self._ignored}]
 
     def _chunk(self, text: str, reason: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": reason}

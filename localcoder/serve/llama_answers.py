@@ -10,6 +10,7 @@ from localcoder.completion.complete import Completion, Options, TextDelta
 from localcoder.engine.api import Engine, ModelInfo, Stats, Token
 from localcoder.serve.asked import Asked, Run
 from localcoder.serve.fields import BadBody
+from localcoder.serve.findings import findings_of
 
 _STOP_TYPES = {"length": "limit", "time": "limit", "indent": "limit", "end": "eos", "cancelled": "none"}
 """Where the text ends for its own reasons, it ends as if a word had ended it."""
@@ -118,6 +119,7 @@ class Answers:
             "tokens_cached": stats.tokens_reused,
             "timings": _timings(stats, len(tokens)),
             "ignored_fields": list(self._asked.ignored),
+            **findings_of(completion),
         }
         if run.options.top_logprobs and not self._asked.stream:
             said["completion_probabilities"] = await _probabilities(completion.tokens, run.scheduler.engine)

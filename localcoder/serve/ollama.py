@@ -20,6 +20,7 @@ from localcoder.errors import LocalcoderError
 from localcoder.serve import fields
 from localcoder.serve.asked import Asked, Run, fill
 from localcoder.serve.body import read_body
+from localcoder.serve.findings import findings_of
 from localcoder.serve.models import Known, Models
 from localcoder.serve.openai_answers import finish_reason
 from localcoder.serve.running import finish, line, prepare, stream
@@ -175,6 +176,7 @@ class _Answers:
             "prompt_eval_duration": _nanoseconds(stats.first_token_s),
             "eval_count": stats.tokens_generated,
             "eval_duration": _nanoseconds(generating_s),
+            **findings_of(completion),
             **self._ignored,
         }
 

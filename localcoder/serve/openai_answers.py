@@ -10,6 +10,7 @@ from localcoder.completion.complete import Completion, TextDelta
 from localcoder.engine.api import Engine, Token
 from localcoder.serve import fields
 from localcoder.serve.asked import Asked, Run
+from localcoder.serve.findings import findings_of
 from localcoder.serve.written import Written, text_of
 
 _LENGTH = ("length", "time", "indent")
@@ -49,7 +50,7 @@ class Answers:
             for number, each in enumerate(self._best(completion)):
                 logprobs = await self._logprobs(each.tokens, len(each.text), len(echo), run.scheduler.engine)
                 index = run.index * self._wanted + number
-                choices.append(_choice(index, echo + each.text, finish_reason(each), logprobs))
+                choices.append(_choice(index, echo + each.text, finish_reason(each), logprobs) | findings_of(each))
         ignored = {"ignored_fields": list(self._asked.ignored)} if self._asked.ignored else {}
         return {**self._shell, "choices": choices, "usage": usage(finished), **ignored}
 
@@ -62,13 +63,14 @@ class Answers:
             tokens = self._tokens_of(update)
             logprobs = await self._logprobs(tokens, len(update.text), self._offset + len(echo), engine)
             self._offset += len(echo) + len(update.text)
-            return [self._chunk(index, echo + update.text, None, logprobs)]
+            return [self._chunk(_choice(index, echo + update.text, None, logprobs))]
         echo = await self._begin(run, index)
-        chunks = [self._chunk(index, echo, finish_reason(update))]
+        chunks = [self._chunk(_choice(index, echo, finish_reason(update)) | findings_of(update))]
         for number, each in enumerate(update.others, 1):
             echo = await self._echo(run)
             logprobs = await self._logprobs(each.tokens, len(each.text), len(echo), engine)
-            chunks.append(self._chunk(index + number, echo + each.text, finish_reason(each), logprobs))
+            choice = _choice(index + number, echo + each.text, finish_reason(each), logprobs)
+            chunks.append(self._chunk(choice | findings_of(each)))
         self._streamed.append((run, update))
         self._offset, self._held = 0, []
         if len(self._streamed) == len(self._asked.prompts):
@@ -98,11 +100,9 @@ class Answers:
         self._begun.add(index)
         return await self._echo(run)
 
-    def _chunk(
-        self, index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         no_usage = {"usage": None} if self._has_usage_chunk else {}
-        return {**self._shell, "choices": [_choice(index, text, reason, logprobs)], **no_usage}
+        return {**self._shell, "choices": [choice], **no_usage}
 
     async def _echo(self, run: Run) -> str:
         """The prompt, where it is to stand before the text."""
