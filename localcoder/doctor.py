@@ -55,10 +55,10 @@ def examine() -> Iterator[Check]:
     for name, look in _CHECKS.items():
         try:
             for check in look():
-                yield _anonymous(replace(check, name=name))
+                yield anonymous(replace(check, name=name))
         except Exception as error:
             # A check that fails is a finding: the report has to come out in any case.
-            yield _anonymous(Check(name, "broken", f"{type(error).__name__}: {error}", "Please report this."))
+            yield anonymous(Check(name, "broken", f"{type(error).__name__}: {error}", "Please report this."))
 
 
 def _versions() -> Iterator[Check]:
@@ -252,7 +252,8 @@ _CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
 }
 
 
-def _anonymous(check: Check) -> Check:
+def anonymous(check: Check) -> Check:
+    """A finding without names, as `without_names` says."""
     return replace(check, what=without_names(check.what), todo=without_names(check.todo))
 
 

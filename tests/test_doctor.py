@@ -31,7 +31,7 @@ def report() -> tuple[int, list[dict[str, str]]]:
 def test_a_sound_installation() -> None:
     code, checks = report()
     assert code == 0 and not [check for check in checks if check["state"] == "broken"]
-    assert {check["name"] for check in checks} == set(doctor._CHECKS)
+    assert {check["name"] for check in checks} >= set(doctor._CHECKS)
     assert any("nano: sound" in check["what"] for check in checks)
     shown = CliRunner().invoke(cli, ["doctor"])
     assert shown.exit_code == 0 and "llama-cpp-python" in shown.output
