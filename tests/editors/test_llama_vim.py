@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
-from tests.editors.editor import GHOST, Editor, editing, plugin, program
+from tests.editors.editor import GHOST, INFO, Editor, editing, plugin, program
 from tests.editors.recording_proxy import Exchange, RecordingProxy
 
 _SAMPLE = (ROOT / "assets/samples/shelf.py").read_text(encoding="utf-8").rstrip()
@@ -94,9 +95,7 @@ def text_of(editor: Editor) -> str:
 
 
 def tokens_read(exchange: Exchange) -> int:
-    answer = exchange.json()
-    # Flat where the server knows `response_fields`.
-    return int(answer["timings/prompt_n"] if "timings/prompt_n" in answer else answer["timings"]["prompt_n"])
+    return int(exchange.json()["timings/prompt_n"])
 
 
 def at_cursor(proxy: RecordingProxy, before: str) -> list[Exchange]:
@@ -171,3 +170,28 @@ def test_a_full_ring_does_no_harm(llama_vim: Opens, proxy: RecordingProxy, tmp_p
     assert max(map(tokens_read, asked_while_typing(proxy, "path)."))) <= 6
     plain = httpx.post(proxy.url + "/infill", json=first.body | {"input_extra": []}, timeout=60).json()
     assert with_ring == plain["content"]
+
+
+def test_no_suggestion_is_cut_within_a_line(llama_vim: Opens, proxy: RecordingProxy) -> None:
+    """llama.vim gives the first answer 250 ms; llama-server then goes on to the end of the line."""
+    with llama_vim() as editor:
+        suggested(editor, proxy)
+    (asked, *_) = answered(proxy)
+    body = asked.body | {"prompt": asked.body["prompt"] + "path)\n    if not path:\n        raise ValueError("}
+    whole, short = (
+        httpx.post(proxy.url + "/infill", json=body | {"t_max_predict_ms": ms}, timeout=60).json()["content"]
+        for ms in (600_000, 1)
+    )
+    assert len(short) > 8 and whole.startswith(short) and whole[len(short) :][:1] in ("", "\n")
+
+
+def test_the_info_line_has_the_figures_of_the_answer(llama_vim: Opens, proxy: RecordingProxy) -> None:
+    with llama_vim() as editor:
+        suggested(editor, proxy)
+        answer = at_cursor(proxy, BEFORE)[0].json()
+        read, generated = answer["timings/prompt_n"], answer["timings/predicted_n"]
+        assert read > 0 and generated > 0
+        (shown,) = editor.coloured(INFO)
+    info = re.search(r"p: (\d+) \((\d+\.\d+) ms, (\d+\.\d+) t/s\) \| g: (\d+) \((\d+\.\d+) ms", shown)
+    assert info and int(info[1]) == read and int(info[4]) == generated
+    assert float(info[2]) > 0 and float(info[5]) > 0
