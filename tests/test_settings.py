@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from localcoder import settings
 from localcoder.cli.main import cli
 from localcoder.errors import LocalcoderError
+from localcoder.paths import settings_file
 from localcoder.settings import Settings
 
 
@@ -147,3 +148,12 @@ def test_complete_follows_the_settings_and_the_command_line_goes_first(
     assert json.loads(CliRunner().invoke(cli, arguments).output)["tokens_generated"] <= 2
     longer = json.loads(CliRunner().invoke(cli, [*arguments, "--max-tokens", "9"]).output)
     assert 2 < longer["tokens_generated"] <= 9
+
+
+def test_a_model_or_adapter_that_is_not_there_is_not_set(tmp_path: Path) -> None:
+    for name in ("model", "stand_in", "adapter"):
+        result = CliRunner().invoke(cli, ["settings", "set", name, str(tmp_path / "none.gguf")])
+        assert isinstance(result.exception, LocalcoderError) and "none.gguf" in result.exception.what
+    assert not settings_file().exists()
+    assert CliRunner().invoke(cli, ["settings", "set", "model", "nano"]).exit_code == 0
+    assert settings.load().model == "nano"
