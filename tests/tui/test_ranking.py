@@ -9,6 +9,7 @@ from localcoder.tui.text.ranking import Ranked
 PATHS = [
     "README.md", "localcoder/tui/screens/edit.py", "localcoder/cli/edit.py", "localcoder/tui/screens/edit.tcss",
     "tests/tui/test_editing.py", "localcoder/completion/edits.py", "localcoder/tui/widgets/editor.py", "src/Édition.py",
+    "tests/cli/test_readme.py", "localcoder/serve/asked.py",
 ]  # fmt: skip
 
 
@@ -27,6 +28,7 @@ def found(query: str) -> list[str]:
         ("scr edit", "localcoder/tui/screens/edit.py"),
         ("tuiscredpy", "localcoder/tui/screens/edit.py"),
         ("editor", "localcoder/tui/widgets/editor.py"),
+        ("edpy", "localcoder/cli/edit.py"),
         ("testedit", "tests/tui/test_editing.py"),
         ("R", "README.md"),
         ("édi", "src/Édition.py"),
