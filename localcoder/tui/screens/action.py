@@ -153,7 +153,7 @@ class ActionScreen(ModalScreen[Taken | None]):
         draft, self._draft = self._draft, None
         if draft is None or self._done is not None:
             return
-        self.query_one("#said", Static).update(drawable(draft.explanation))
+        self.query_one("#said", Static).update(_drawable_lines(draft.explanation))
         lines = [line for hunk in hunks_between(draft.before, draft.after) for line in (hunk.header, *hunk.lines)]
         self.query_one("#coming", Static).update(Text("\n").join(marked_lines(lines)))
         self.query_one("#hunks").scroll_end(animate=False)
@@ -161,7 +161,7 @@ class ActionScreen(ModalScreen[Taken | None]):
     async def _finish(self, outcome: Outcome) -> None:
         self._done = outcome
         said = "\n".join(filter(None, (outcome.explanation, *outcome.notes)))
-        self.query_one("#said", Static).update("\n".join(map(drawable, said.split("\n"))))
+        self.query_one("#said", Static).update(_drawable_lines(said))
         await self.query_one("#coming").remove()
         hunks = hunks_between(outcome.before, outcome.after)
         scroll = self.query_one("#hunks")
@@ -189,3 +189,7 @@ class ActionScreen(ModalScreen[Taken | None]):
         hunks = [view.hunk for view in self.hunk_views if view.is_taken]
         text = take(self._done.before, hunks)
         self.dismiss(Taken(self._done, text) if hunks else None)
+
+
+def _drawable_lines(text: str) -> str:
+    return "\n".join(map(drawable, text.split("\n")))
