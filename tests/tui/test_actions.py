@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from textual.widgets import Input, OptionList, Static
 from localcoder.engine.vocab import CONTROL_NAMES
 from localcoder.tui.app import LocalcoderApp
 from localcoder.tui.screens.action import ActionScreen
-from tests.tui.driving import edit_screen, make_app, screen_text, until
+from tests.tui import driving
+from tests.tui.driving import edit_screen, make_app, screen_text
 from tests.tui.fake_engine import INFO, FakeEngine
 
 MODEL = replace(INFO, control=tuple((name, i) for i, name in enumerate(CONTROL_NAMES[:9])))
@@ -24,8 +25,14 @@ def engine(*answers: str, **more: object) -> FakeEngine:
     return FakeEngine(list(answers), **{"info_value": MODEL, **more})  # type: ignore[arg-type]
 
 
+async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+    await driving.until(pilot, condition, 60.0)
+
+
 def state(app: LocalcoderApp) -> str:
-    return str(app.screen.query_one("#state", Static).render())
+    """What the action's screen says of itself; "" before it has its parts."""
+    found = app.screen.query("#state")
+    return str(found.first(Static).render()) if found else ""
 
 
 async def act(app: LocalcoderApp, pilot: Pilot[None], name: str) -> ActionScreen:
