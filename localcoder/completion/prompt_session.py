@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 from localcoder.code.repository import Place, place_of
 from localcoder.completion.alignment import align
+from localcoder.completion.context.likeness import near_lines
 from localcoder.completion.context.snippets import CONTEXT_SHARE, HEAD_SHARE, choose_head, choose_snippets
 from localcoder.completion.document import Document, Snippet
 from localcoder.completion.layout import LayoutName, fim_prompt, repository_head
@@ -294,7 +295,8 @@ class _Fit:
             if pinned is not None:
                 elsewhere = replace(elsewhere, head=self.head)
                 left = int(characters * CONTEXT_SHARE) - elsewhere.size
-                elsewhere = replace(elsewhere, snippets=choose_snippets(self.document.snippets, pinned, left))
+                chosen = choose_snippets(self.document.snippets, pinned, left, near=near_lines(self.document))
+                elsewhere = replace(elsewhere, snippets=chosen)
             window = choose_window(self.document, characters - elsewhere.size)
             window = replace(window, head=elsewhere.head, snippets=elsewhere.snippets)
             ids = await self._tokenize(window)

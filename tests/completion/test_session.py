@@ -186,3 +186,10 @@ async def test_another_head_never_makes_the_answer_rest_on_less() -> None:
         made = read_prompt(b"".join(await engine.pieces(plan.ids)).decode())
         assert len(made.snippets) == len(head) and plan.window is plan.full
         shown = len(plan.ids)
+
+
+async def test_pieces_that_repeat_the_lines_around_the_cursor_stay_out() -> None:
+    session, engine = PromptSession(), WordEngine()
+    same, other = Snippet("same.py", "".join(LINES[190:210])), Snippet("other.py", "import sys\nprint(sys.path)\n")
+    made = await prompt(session, engine, at_line(200, (same, other)))
+    assert [piece.partition("\n")[0] for piece in made.snippets] == ["other.py"]

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from localcoder.code.languages import language_of
-from localcoder.completion.context.signatures import Piece, gather, is_too_like
+from localcoder.completion.context.likeness import is_too_like
+from localcoder.completion.context.signatures import Piece, gather
 from localcoder.repository.needs import needs_of
 
 MODELS = '''"""Models."""

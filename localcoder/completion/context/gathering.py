@@ -19,6 +19,7 @@ from localcoder.code.outline import outline
 from localcoder.code.repository import root_of
 from localcoder.code.walk import read_code
 from localcoder.completion.context.level import Level
+from localcoder.completion.context.likeness import near_lines
 from localcoder.completion.context.signatures import Piece, gather
 from localcoder.completion.document import Document
 from localcoder.completion.window import CHARACTERS_PER_TOKEN
@@ -30,8 +31,6 @@ from localcoder.repository.needs import Needs, needs_index, needs_of
 
 HEAD_TOKENS = 300
 """Of a head."""
-_NEAR_LINES = 20
-"""Lines before the cursor, and behind it, that a piece must not repeat."""
 _SEARCH_PAUSE_S = 3.0
 """Between two searches for texts of unknown files: what is not on disk is not there at the next keystroke either."""
 _MOST_FILES = 64
@@ -129,7 +128,7 @@ class Gathering:
         if root is None:
             return _Known(imports, ())
         needs, is_final = self._needs(path, document.text, root, wait)
-        near = _near(document)
+        near = near_lines(document)
         libraries = self.level == "repository and libraries"
         return _Known(imports, gather(needs, language, self._budget, libraries=libraries, near=near), is_final)
 
@@ -167,8 +166,3 @@ def _update(root: Path) -> None:
     with suppress(LocalcoderError):
         for _ in update_in_background(root):
             pass
-
-
-def _near(document: Document) -> str:
-    before = document.prefix.splitlines()[-_NEAR_LINES:]
-    return "\n".join((*before, *document.suffix.splitlines()[:_NEAR_LINES]))

@@ -11,19 +11,15 @@ arXiv 2406.18294).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from localcoder.code.languages import Language
 from localcoder.code.outline import Definition
+from localcoder.completion.context.likeness import is_too_like
 from localcoder.completion.document import Snippet
 from localcoder.repository.needs import Need, Needs
-
-_TOO_LIKE = 0.5
-"""Of the words of two texts, the part in common from which on the model would repeat what stands at the cursor."""
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -63,12 +59,6 @@ def gather(
         taken.append((need, text))
     taken.sort(key=lambda each: (each[0].found.name, each[0].definition.line))
     return tuple(_piece(list(found)) for _, found in groupby(taken, key=lambda each: each[0].found.name))
-
-
-def is_too_like(text: str, near: str) -> bool:
-    """Whether two texts have more than half of their words in common (Sørensen and Dice's measure)."""
-    first, second = set(_WORD.findall(text)), set(_WORD.findall(near))
-    return 2 * len(first & second) > _TOO_LIKE * (len(first) + len(second))
 
 
 def _piece(found: Sequence[tuple[Need, str]]) -> Piece:

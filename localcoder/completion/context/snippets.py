@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from localcoder.completion.context.likeness import is_too_like
 from localcoder.completion.document import Snippet
 
 CONTEXT_SHARE = 0.5
@@ -23,11 +24,12 @@ def choose_head(head: Sequence[Snippet], budget_characters: int) -> tuple[Snippe
 
 
 def choose_snippets(
-    snippets: Sequence[Snippet], pinned: Sequence[Snippet], budget_characters: int
+    snippets: Sequence[Snippet], pinned: Sequence[Snippet], budget_characters: int, *, near: str = ""
 ) -> tuple[Snippet, ...]:
     """Snippets of at most `budget_characters`, the last ones first since clients send the newest last.
 
-    Those of the last prompt, `pinned`, keep their places at its beginning while they are still sent and fit.
+    Those of the last prompt, `pinned`, keep their places at its beginning while they are still sent and fit. A new one
+    that repeats `near`, the lines around the cursor, stays out.
     """
     chosen: list[Snippet] = []
     left = budget_characters
@@ -37,7 +39,8 @@ def choose_snippets(
             left -= snippet.size
     added: list[Snippet] = []
     for snippet in reversed(snippets):
-        if snippet not in chosen and snippet not in added and snippet.size <= left:
+        is_new = snippet not in chosen and snippet not in added
+        if is_new and snippet.size <= left and not is_too_like(snippet.text, near):
             added.append(snippet)
             left -= snippet.size
     return (*chosen, *reversed(added))
