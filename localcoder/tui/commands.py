@@ -124,8 +124,8 @@ COMMANDS: tuple[Command, ...] = (
             "Goes to where the name at the cursor is defined, in any file of the project.", before_text=True),
     Command("go.buffer", "screen", "go_to('buffer')", "ctrl+l", "Go to buffer…",
             "Shows one of the open buffers; Enter at once, the one before.", before_text=True),
-    Command("go.back", "screen", "go_to('back')", "alt+q", "Go back", "Returns to where one was before a jump.",
-            before_text=True),
+    Command("go.back", "screen", "go_to('back')", "alt+apostrophe", "Go back",
+            "Returns to where one was before a jump.", before_text=True),
     Command("go.start", "editor", "go_to_edge(False)", "ctrl+home", "Start of the text", "Goes to the first line."),
     Command("go.end", "editor", "go_to_edge(True)", "ctrl+end", "End of the text", "Goes to the last line."),
     Command("find.open", "screen", "find", "ctrl+f", "Find…", "Finds text; Enter goes to the next match.",
@@ -219,5 +219,6 @@ _SHORT = {
     "alt+comma": "alt+,",
     "alt+full_stop": "alt+.",
     "alt+slash": "alt+/",
+    "alt+apostrophe": "alt+'",
     "ctrl+right_square_bracket": "^]",
 }

@@ -71,7 +71,7 @@ async def test_a_file_by_some_letters(project: Path) -> None:
         await opened(pilot, "ctrl+p")
         await pilot.press("enter")
         await until(pilot, lambda: screen.buffers.front.path == project / "main.py")
-        await pilot.press("alt+q")
+        await pilot.press("alt+apostrophe")
         await until(pilot, lambda: screen.buffers.front.path == project / "src" / "shelf.py")
 
 
@@ -125,7 +125,7 @@ async def test_symbols_of_what_is_in_the_buffer() -> None:
         await until(pilot, lambda: all(name in screen_text(app) for name in ("Shelf.add  function, line 5", "main")))
         await pilot.press(*"add", "enter")
         await until(pilot, lambda: editor.cursor_location == (5, 8))
-        await pilot.press("alt+q")
+        await pilot.press("alt+apostrophe")
         await until(pilot, lambda: editor.cursor_location == (0, 0))
         await pilot.press("ctrl+a", "delete", "ctrl+t")
         await until(pilot, lambda: "Nothing here is known" in screen_text(app))

@@ -14,14 +14,14 @@ from tests.tui.terminal import Terminal, terminal
 LEGACY = {
     "edit.duplicate": "\x04", "edit.move_up": "\x1b[1;3A", "edit.move_down": "\x1b[1;3B", "edit.delete_line": "\x1bk",
     "go.bracket": "\x1d", "go.file": "\x10", "go.symbol": "\x14", "go.buffer": "\x0c", "go.definition": "\x1b.",
-    "go.back": "\x1bq", "find.project": "\x1b/", "view.tree": "\x1bt", "app.palette": "\x1be",
+    "go.back": "\x1b'", "find.project": "\x1b/", "view.tree": "\x1bt", "app.palette": "\x1be",
     "file.difference": "\x1by", "file.difference_head": "\x1bv",
 }  # fmt: skip
 """xterm, tmux, GNOME Terminal."""
 KITTY = {
     "edit.duplicate": "\x1b[100;5u", "edit.delete_line": "\x1b[107;3u", "go.bracket": "\x1b[93;5u",
     "go.file": "\x1b[112;5u", "go.symbol": "\x1b[116;5u", "go.buffer": "\x1b[108;5u", "go.definition": "\x1b[46;3u",
-    "go.back": "\x1b[113;3u", "find.project": "\x1b[47;3u", "view.tree": "\x1b[116;3u", "app.palette": "\x1b[101;3u",
+    "go.back": "\x1b[39;3u", "find.project": "\x1b[47;3u", "view.tree": "\x1b[116;3u", "app.palette": "\x1b[101;3u",
     "file.difference": "\x1b[121;3u", "file.difference_head": "\x1b[118;3u",
 }  # fmt: skip
 CONSOLE = {"edit.move_up": "\x1bu", "edit.move_down": "\x1bj", "go.bracket": "\x1bi"}

@@ -50,7 +50,7 @@ async def test_lines_that_have_a_text_are_listed_and_gone_to(project: Path) -> N
         await pilot.press("enter")
         await until(pilot, lambda: screen.buffers.front.path == project / "shelf.py")
         assert screen.editor.cursor_location == (0, 6)
-        await pilot.press("alt+q")
+        await pilot.press("alt+apostrophe")
         await until(pilot, lambda: screen.buffers.front.path == project / "use.py")
         # It comes back with what was looked for, where one was.
         await pilot.press("alt+slash")
@@ -93,7 +93,7 @@ async def test_a_definition_in_another_file(project: Path, has_index: bool) -> N
         await pilot.press("alt+full_stop")
         await until(pilot, lambda: screen.buffers.front.name == "shelf.py")
         await until(pilot, lambda: screen.editor.cursor_location == (1 + 2 * has_index, 8))
-        await pilot.press("alt+q")
+        await pilot.press("alt+apostrophe")
         await until(pilot, lambda: screen.buffers.front.name == "use.py")
         assert screen.editor.cursor_location == (4, 27)
 
