@@ -8,8 +8,13 @@ from textual.document._document import Selection
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from localcoder.checks.finding import Finding
+from localcoder.completion.complete import Completion
+from localcoder.completion.edits import Edit, Range
+from localcoder.engine.api import Stats
 from localcoder.engine.vocab import CONTROL_NAMES
 from localcoder.tui.app import LocalcoderApp
+from localcoder.tui.dialogs.ask import AskLine
 from localcoder.tui.screens.action import ActionScreen
 from tests.tui import driving
 from tests.tui.driving import edit_screen, make_app, screen_text
@@ -119,7 +124,7 @@ async def test_an_instruction_is_asked_for() -> None:
     app = make_app(engine("def f(a):\n    return -a\n```", info_value=TAUGHT), CODE)
     async with app.run_test() as pilot:
         edit_screen(app).action_act("change")
-        await until(pilot, lambda: app.screen.query(Input))
+        await until(pilot, lambda: isinstance(app.screen, AskLine) and app.screen.query(Input))
         await pilot.press(*"Negate", "enter")
         await until(pilot, lambda: isinstance(app.screen, ActionScreen))
         screen = app.screen
@@ -174,3 +179,16 @@ def test_every_action_is_in_the_palette() -> None:
 
     wanted: Sequence[str] = [f"action.{action.name}" for action in ACTIONS]
     assert {id for id in COMMANDS_BY_ID if id.startswith("action.")} == {*wanted, "action.choose"}
+
+
+async def test_what_is_distrusted_in_the_last_suggestion_is_what_is_to_be_fixed() -> None:
+    app = make_app(engine("x"), CODE)
+    async with app.run_test() as pilot:
+        found = Finding("names", Range(0, 1), 1, 1, "`a` is not defined", "It is nowhere.")
+        stats = Stats(1, 0, 1, 0.0, 1.0, 0.0)
+        edit_screen(app).completing.last = Completion(
+            Edit(Range(0, 0), "a"), "end", stats, "fake", (1,), (), findings=(found,)
+        )
+        edit_screen(app).action_act("fix")
+        await until(pilot, lambda: isinstance(app.screen, AskLine) and app.screen.query(Input))
+        assert app.screen.query_one(Input).value == found.what

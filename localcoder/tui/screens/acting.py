@@ -34,10 +34,16 @@ class _Asked:
 
 
 class Acting:
-    """Coroutines here ask questions, and so run in a worker of `owner`."""
+    """Coroutines here ask questions, and so run in a worker of `owner`.
 
-    def __init__(self, owner: Screen[None], engines: EngineHost, buffers: Buffers, options: Options) -> None:
+    `finding` is what is to be distrusted in the last suggestion, if anything: it is likely to be what is to be fixed.
+    """
+
+    def __init__(
+        self, owner: Screen[None], engines: EngineHost, buffers: Buffers, options: Options, finding: str = ""
+    ) -> None:
         self._owner = owner
+        self._finding = finding
         self._engines = engines
         self._buffers = buffers
         self._options = ActionOptions(
@@ -64,7 +70,7 @@ class Acting:
         buffer = self._buffers.front
         said = ""
         if action.question:
-            answer = await self._owner.app.push_screen_wait(AskLine(action.question))
+            answer = await self._owner.app.push_screen_wait(self._question(action))
             if answer is None:
                 return
             said = answer
@@ -74,6 +80,9 @@ class Acting:
         taken = await self._owner.app.push_screen_wait(ActionScreen(action, task, engine, self._options))
         if taken is not None:
             await self._put(asked, taken)
+
+    def _question(self, action: Action) -> AskLine:
+        return AskLine(action.question, self._finding if action.name == "fix" else "")
 
     def _task(self, action: Action, buffer: Buffer, said: str) -> Task:
         editor = buffer.editor

@@ -88,7 +88,9 @@ class SideScreens:
         self._completing.stop()
         self._buffers.front.editor.clear_ghost()
         self._clear_notices()
-        await Acting(self._owner, self._engines, self._buffers, self._completing.options).run(name)
+        last = self._completing.last
+        finding = last.findings[0].what if last is not None and last.findings else ""
+        await Acting(self._owner, self._engines, self._buffers, self._completing.options, finding).run(name)
 
     def _clear_notices(self) -> None:
         """What was read or not, it would now stand over what was asked for."""
