@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -52,7 +53,8 @@ def _command_lines(text: str) -> Iterator[list[str]]:
             for part in line.split(" # "):
                 words = shlex.split(part, comments=True)
                 if (start := _at_localcoder(words)) is not None:
-                    yield words[start + 1 :]
+                    # What stands behind `>` is the shell's.
+                    yield [*itertools.takewhile(lambda word: word != ">", words[start + 1 :])]
     for code in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text):
         words = code.split()
         if words[0] == "localcoder" or (words[0] in COMMANDS and len(words) > 1):
