@@ -5,6 +5,10 @@
 Each commit of the git repository that changed two or more files of code is one piece of work: of the file that got
 most lines, some of these are holes, and what was added to the others stands before it. The most recent commits are
 taken first. MODEL is as for `context.py`.
+
+SmolLM2-135M-Instruct (Q4_1) on localcoder's own last 25 commits, with --tokens 600: +0.084 nats a token [+0.052
++0.129], -0.5 points right [-2.4 +1.1], with 270 tokens more to read whenever something is changed elsewhere. So the app
+does not send what was changed in other files; what an editor sends is taken.
 """
 
 from __future__ import annotations
