@@ -10,7 +10,7 @@ from localcoder.engine.api import Stats, Token
 from localcoder.engine.local import LocalEngine
 from localcoder.settings import Settings
 from localcoder.tui.app import LocalcoderApp
-from localcoder.tui.files import read_text_file
+from localcoder.tui.files import TextFile, read_text_file
 from localcoder.tui.start import Opened
 from localcoder.tui.text.prompt_view import confidence, coverage, doubt_spans, shown
 from tests.tui.driving import edit_screen, make_app, screen_text, until
@@ -34,6 +34,33 @@ async def test_coverage_knows_both_orders(engine: LocalEngine) -> None:
         whole = b"".join(pieces).decode()
         assert document.prefix[-went_in.before :] in whole
         assert document.suffix[: went_in.after] in whole
+
+
+async def test_the_path_in_a_prompt_is_no_part_of_the_file(engine: LocalEngine, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    document = Document("x = 1\ny = ", 10, tmp_path / "main.py")
+    (completion,) = [each async for each in complete(document, engine) if isinstance(each, Completion)]
+    pieces = await engine.pieces(completion.prompt_ids)
+    assert b"main.py" in b"".join(pieces)
+    went_in = coverage(document, completion.prompt_ids, pieces, (await engine.info()).special)
+    assert (went_in.before, went_in.after) == (len(document.prefix), len(document.suffix))
+
+
+async def test_what_of_other_files_went_in_is_shown_with_its_reason(demo_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "models.py").write_text("class User:\n    def __init__(self, name: str) -> None:\n        pass\n")
+    text = "from models import User\n\nuser = "
+    engine = LocalEngine(demo_model, n_threads=1)
+    app = LocalcoderApp(lambda model: engine, [Opened(TextFile(text), tmp_path / "main.py")])
+    async with app.run_test(size=(110, 40)) as pilot:
+        screen = edit_screen(app)
+        screen.editor.move_cursor(screen.editor.document.end)
+        await until(pilot, lambda: screen.completing.context(screen.editor.snapshot()))
+        await pilot.press("f5")
+        await until(pilot, lambda: "tok/s" in screen_text(app) or "nothing" in screen_text(app))
+        await pilot.press("f4")
+        await until(pilot, lambda: "User: imported in line 1 from models" in screen_text(app))
+        assert "models.py" in screen_text(app)
 
 
 def test_doubt_is_where_tokens_were_improbable() -> None:

@@ -59,13 +59,13 @@ class InspectScreen(ModalScreen[None]):
             yield Static("Inspect", id="title")
             with VerticalScroll():
                 yield Static(id="summary")
+                yield Static("Pieces of other files at the beginning of the prompt", classes="heading")
+                yield Static(id="elsewhere")
                 yield Static("What to distrust", classes="heading")
                 yield Static(_findings(self._completion), id="findings")
                 yield Static("Completion, by how sure the model was", classes="heading")
                 yield Static(tokens_text(self._completion.tokens), id="tokens")
                 yield Static(_table(self._completion), id="table")
-                yield Static("Pieces of other files at the beginning of the prompt", classes="heading")
-                yield Static(id="elsewhere")
                 where = "as it was sent" if self._completion.host else "token by token"
                 yield Static(f"Prompt, {where}; dim: already in the KV cache", classes="heading")
                 yield Static(id="prompt")

@@ -45,7 +45,11 @@ def coverage(document: Document, ids: Sequence[int], pieces: Sequence[bytes], sp
             parts.setdefault(mark, bytearray()).extend(piece)
     # With the suffix first, the prefix comes after <fim_middle>.
     prefix_mark = special.fim_prefix if special.fim_prefix in parts else special.fim_middle
-    before = len(_text(parts.get(prefix_mark or 0, b"")))
+    prefix = _text(parts.get(prefix_mark or 0, b""))
+    if not document.prefix.endswith(prefix):
+        # It begins with the file's own path.
+        prefix = prefix.partition("\n")[2]
+    before = len(prefix)
     after = len(_text(parts.get(special.fim_suffix or 0, b"")))
     text = document.text
     first = text.count("\n", 0, max(document.cursor - before, 0)) + 1
