@@ -1,4 +1,4 @@
-"""Insecure patterns in Python, as bandit finds them (`pip install 'localcoder[checks]'`).
+"""Insecure patterns in Python, as bandit finds them (the extra `checks`).
 
 For other languages no library of rules was found that can be kept: semgrep's rules are not under a free licence, and it
 takes seconds to start; flawfinder (C) is under the GPL; the others need a language's own tools.
