@@ -18,11 +18,13 @@ _OTHER_KEYS = re.compile(
 )
 """Of GitLab, npm, PyPI, Hugging Face, OpenAI and Anthropic, SendGrid; JSON web tokens."""
 _GIVEN = re.compile(
-    r"""(?ix) (?P<name> [\w.-]* (?: passw(?:or)?d | passwd | pwd | secret | token | api[_-]?key | access[_-]?key
-        | private[_-]?key | auth[_-]?key | credential )s? [\w-]* ) ["']? \]? \s* (?: [:=]>? | := | =>) \s*
+    r"""(?ix) (?<![\w.-]) (?P<name> [\w.-]* (?: passw(?:or)?d | passwd | pwd | secret | token | api[_-]?key
+        | access[_-]?key | private[_-]?key | auth[_-]?key | credential )s? [\w-]* ) ["']? \]? \s*
+        (?: [:=]>? | := | =>) \s*
         [rbuf]? (?P<quote>["'`]) (?P<value> [^"'`\s]{8,200} ) (?P=quote)"""
 )
-"""A literal that is called a secret: `api_key = "…"`, `"password": "…"`, `token: "…"`."""
+"""A literal that is called a secret: `api_key = "…"`, `"password": "…"`, `token: "…"`. A name is looked at from its
+beginning alone: a line may be one long word."""
 _NO_SECRET = re.compile(
     r"(?i)example|sample|dummy|change.?me|placeholder|your|x{4}|\*{3}|test|fake|[<>{}$%()\[\]/\\ ]|\.\."
 )

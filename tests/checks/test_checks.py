@@ -248,6 +248,12 @@ def test_a_secret_that_was_there_is_not_new() -> None:
     assert found(change(f"key = '{AWS}'\nother = §\n", f"'{AWS}'"), "secrets") == []
 
 
+def test_a_line_that_is_one_long_word_is_looked_through_at_once() -> None:
+    """By each of its characters it would take hours, in which nothing else can run."""
+    text = f'data = "{"aB3" * 100_000}"\napi_key = "k3Jx9Qw2Lm7Tz5Vb"\n'
+    assert [where for where, _ in found(change("§", text), "secrets")] == ["k3Jx9Qw2Lm7Tz5Vb"]
+
+
 # --- copies
 
 HELPER = """def read_rows(path, separator):
