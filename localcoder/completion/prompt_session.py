@@ -158,7 +158,8 @@ class PromptSession:
         self._follow(document, head)
         last_full, last_quick, last_next = self._full, self._quick, self._next
         fit = self._fit = _Fit(document, engine, model, layout, head)
-        ids, full = await fit.ids(largest, last_full, min(int(largest * GROWTH), most), pinned=self._snippets)
+        limit = min(int(largest * GROWTH), most)
+        ids, full = await fit.ids(largest, last_full, limit, pinned=self._snippets)
         plan, quick = Plan(ids, full, full), last_quick
         if limits.first_token_s is not None:
             estimate = await engine.estimate(ids)
@@ -168,7 +169,7 @@ class PromptSession:
                 plan = Plan(ids, full, full, ids if estimate.approximate > WORTH_EXACT_TOKENS else None)
             else:
                 affordable = max(SMALLEST_QUICK_TOKENS, int(estimate.tokens_per_s * budget_s))
-                quick_ids, quick = await fit.quick_ids(affordable, (last_next, last_quick), largest, budget_s)
+                quick_ids, quick = await fit.quick_ids(affordable, (last_next, last_quick), limit, budget_s)
                 plan = Plan(quick_ids, quick, full, ids)
         # Unless another request has overtaken this one.
         if self._document is document:

@@ -188,6 +188,27 @@ async def test_another_head_never_makes_the_answer_rest_on_less() -> None:
         shown = len(plan.ids)
 
 
+async def test_a_head_that_comes_late_finds_a_window_that_grew() -> None:
+    """What was typed since it was chosen made it larger than a new one would be: it serves nevertheless."""
+    session, engine = PromptSession(), WordEngine(tokens_per_s=60.0)
+    limits = Limits(1500, 16, 0.5)
+
+    async def shown(document: Document) -> int:
+        plan = await session.plan(document, engine, INFO, "spm", limits)
+        session.read_on(plan)
+        await asyncio.wait_for(session.finish_reading(), 10)
+        return len(plan.ids)
+
+    document, size = at_line(200), 0
+    for _ in range(60):
+        document = Document(document.prefix + "typed = 1\n" + document.suffix, document.cursor + 10)
+        size = await shown(document)
+        if size > limits.max_prompt_tokens:
+            break
+    assert size > limits.max_prompt_tokens
+    assert await shown(replace(document, head=HEAD)) > 0.9 * size
+
+
 async def test_pieces_that_repeat_the_lines_around_the_cursor_stay_out() -> None:
     session, engine = PromptSession(), WordEngine()
     same, other = Snippet("same.py", "".join(LINES[190:210])), Snippet("other.py", "import sys\nprint(sys.path)\n")
