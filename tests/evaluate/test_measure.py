@@ -75,8 +75,9 @@ async def test_the_order_of_holes_does_not_change_what_comes_out(demo_model: Pat
 
 async def test_raw_is_what_the_model_says(engine: LocalEngine, holes: list[Hole]) -> None:
     found = [(await measure(hole, engine, OPTIONS), await measure(hole, engine, OPTIONS, raw=True)) for hole in holes]
-    # Where two tokens are as likely, rounding decides.
-    assert sum(raw.text.startswith(shown.text.rstrip()) for shown, raw in found) >= len(found) - 1
+    # Where two tokens are as likely, rounding decides; in an empty block more is shown than the model says by itself.
+    same = [raw.text.startswith(shown.text.rstrip()) or not raw.text.strip() for shown, raw in found]
+    assert sum(same) >= len(found) - 1
     assert any(len(raw.text) > len(shown.text) for shown, raw in found), "the ending cuts something off"
     assert {raw.reason for _, raw in found} <= {"end", "length"}
 

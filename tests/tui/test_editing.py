@@ -80,7 +80,7 @@ async def test_escape_dismisses_and_then_nothing_is_asked_again() -> None:
 
 
 async def test_nothing_is_left_of_a_ghost_that_was_dismissed_while_it_grew(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = make_app(FakeEngine(["answer " * 20]), "\n")
+    app = make_app(FakeEngine([" ".join(f"answer_{number}" for number in range(20))]), "\n")
     async with app.run_test() as pilot:
         editor = edit_screen(app).editor
         grow = editor.grow_ghost

@@ -101,7 +101,7 @@ async def test_of_a_huge_folder_not_everything_is_shown(tmp_path: Path, monkeypa
         (tmp_path / f"{number}.py").write_text("")
     app = LocalcoderApp(lambda model: FakeEngine(), [], folder=tmp_path)
     async with app.run_test(size=(100, 24)) as pilot:
-        await until(pilot, lambda: "more" in screen_text(app))
+        await until(pilot, lambda: "2 more" in screen_text(app))
         assert "2.py" in screen_text(app) and "3.py" not in screen_text(app)
         await reached(pilot, app, next(str(node.label) for node in tree_of(app).root.children if node.data is None))
         await pilot.press("enter")
