@@ -97,9 +97,11 @@ async def test_the_tree_goes_to_the_file_in_front(project: Path) -> None:
 
 async def test_of_a_huge_folder_not_everything_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_tree, "_MOST_SHOWN", 3)
+    folder = tmp_path / "many"
+    folder.mkdir()
     for number in range(5):
-        (tmp_path / f"{number}.py").write_text("")
-    app = LocalcoderApp(lambda model: FakeEngine(), [], folder=tmp_path)
+        (folder / f"{number}.py").write_text("")
+    app = LocalcoderApp(lambda model: FakeEngine(), [], folder=folder)
     async with app.run_test(size=(100, 24)) as pilot:
         await until(pilot, lambda: "2 more" in screen_text(app))
         assert "2.py" in screen_text(app) and "3.py" not in screen_text(app)
