@@ -20,10 +20,11 @@ _MOST_KNOWN = 16
 
 
 class TextFinder:
-    """Remembers the files that it found: their texts go on changing."""
+    """Remembers the files that it found: their texts go on changing. `find` may run in a thread."""
 
     def __init__(self) -> None:
         self._known: dict[Path, frozenset[str]] = {}
+        """Never changed, but replaced: another thread may be looking through it."""
 
     def known(self, text: str) -> Path | None:
         """The file, if it was found before. Reads nothing."""
@@ -49,10 +50,8 @@ class TextFinder:
         best = max(found, key=lambda path: _likeness(lines, found[path]), default=None)
         if best is None or _likeness(lines, found[best]) < _ENOUGH:
             return None
-        self._known.pop(best, None)
-        self._known[best] = found[best]
-        while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+        others = [(path, there) for path, there in self._known.items() if path != best]
+        self._known = dict([*others, (best, found[best])][-_MOST_KNOWN:])
         return best
 
 

@@ -1,5 +1,7 @@
 """What is gathered for a file, when it is gathered anew, and what of it goes into a document."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 from localcoder.completion.context.gathering import Gathering
 from localcoder.completion.context.level import LEVELS, Level
 from localcoder.completion.document import Document, Snippet
+from localcoder.repository import finder
+from localcoder.repository.index import Index
 
 MAIN = "from models import User\n\nuser = User()\n"
 
@@ -108,3 +112,53 @@ async def test_a_text_without_a_name_is_found_in_the_repository_while_it_is_writ
 
 async def test_a_text_without_a_name_is_not_looked_for_without_a_repository(long_file: Path) -> None:
     assert not await Gathering("repository").gather(opened(None, LONG), wait=True)
+
+
+async def test_a_file_may_be_found_while_it_is_asked_which_are_known(
+    long_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One happens in a thread, the other with each completion."""
+    other = long_file.with_name("other.py")
+    other.write_text(LONG.replace("function", "procedure"))
+    found = finder.TextFinder()
+    with Index(long_file.parent) as index:
+        for _ in index.update():
+            pass
+        assert found.find(LONG, index) == long_file
+        likeness = finder._likeness
+
+        def meanwhile(lines: frozenset[str], there: frozenset[str]) -> float:
+            monkeypatch.setattr(finder, "_likeness", likeness)
+            assert found.find(other.read_text(), index) == other
+            return likeness(lines, there)
+
+        monkeypatch.setattr(finder, "_likeness", meanwhile)
+        assert found.known(LONG) == long_file
+    assert found.known(other.read_text()) == other
+
+
+async def test_an_index_that_another_thread_is_about_to_update_is_not_taken_for_ready(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.with_name("other.go").write_text("package main\n\nfunc Helper1(count int) int { return 1 }\n")
+    document = opened(file.with_name("main.go"), "package main\n\nfunc main() {\n\tHelper1(2)\n}\n")
+    begun, go, start = threading.Event(), threading.Event(), threading.Thread.start
+
+    def start_late(thread: threading.Thread) -> None:
+        if thread.name == "repository index":
+            begun.set()
+            go.wait(30)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    gathering = Gathering("repository")
+    first = asyncio.create_task(gathering.gather(document))
+    assert await asyncio.to_thread(begun.wait, 30)
+    second = asyncio.create_task(gathering.gather(document, wait=True))
+    # So long that the second one gets to where the first one is.
+    await asyncio.wait({second}, timeout=0.5)
+    go.set()
+    await first
+    await second
+    await gathering.gather(document, wait=True)
+    assert [piece.path for piece in gathering.put(document).head] == ["other.go"]

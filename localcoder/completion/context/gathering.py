@@ -145,18 +145,22 @@ class _Indexes:
 
     def __init__(self) -> None:
         self._begun: dict[Path, threading.Thread] = {}
+        self._lock = threading.Lock()
 
     @property
     def is_ready(self) -> bool:
-        return not any(thread.is_alive() for thread in self._begun.values())
+        with self._lock:
+            return not any(thread.is_alive() for thread in self._begun.values())
 
     def keep(self, index: Index, wait: bool) -> bool:
         """Begin to update this index, if that was not done; whether it is done."""
-        thread = self._begun.get(index.root)
-        if thread is None:
-            thread = threading.Thread(target=_update, args=(index.root,), name="repository index", daemon=True)
-            self._begun[index.root] = thread
-            thread.start()
+        # One that is not started yet would look as if it were done.
+        with self._lock:
+            thread = self._begun.get(index.root)
+            if thread is None:
+                thread = threading.Thread(target=_update, args=(index.root,), name="repository index", daemon=True)
+                self._begun[index.root] = thread
+                thread.start()
         if wait:
             thread.join()
         return not thread.is_alive()
