@@ -290,11 +290,11 @@ class _Fit:
 
     async def _new(self, budget: int, pinned: Sequence[Snippet] | None) -> tuple[tuple[int, ...], Window]:
         characters = int(budget * CHARACTERS_PER_TOKEN)
+        whole_head = Window("", "", 0, 0, head=self.head if pinned is not None else ())
         may_grow = True
         while True:
-            elsewhere = Window("", "", 0, 0)
+            elsewhere = whole_head
             if pinned is not None:
-                elsewhere = replace(elsewhere, head=self.head)
                 left = int(characters * CONTEXT_SHARE) - elsewhere.size
                 chosen = choose_snippets(self.document.snippets, pinned, left, near=near_lines(self.document))
                 elsewhere = replace(elsewhere, snippets=chosen)
@@ -302,8 +302,10 @@ class _Fit:
             window = replace(window, head=elsewhere.head, snippets=elsewhere.snippets)
             ids = await self._tokenize(window)
             fill = len(ids) / budget
-            if fill > 1 and characters > 1:
-                characters = int(characters / fill * _SHRINK)
+            beyond_head = characters - whole_head.size
+            if fill > 1 and beyond_head > 1:
+                # The head keeps its size: what is left is not to be taken from the text alone.
+                characters = whole_head.size + int(beyond_head / fill * _SHRINK)
             elif fill < _WELL_FILLED and window.is_cut and may_grow:
                 # The guess of characters a token was low for this text.
                 characters = int(characters / fill * _SHRINK)

@@ -209,6 +209,19 @@ async def test_a_head_that_comes_late_finds_a_window_that_grew() -> None:
     assert await shown(replace(document, head=HEAD)) > 0.9 * size
 
 
+async def test_a_head_leaves_room_for_text_that_takes_many_tokens() -> None:
+    """As Chinese does: the head does not shrink with what is around the cursor, nor may that become next to nothing."""
+    session, engine = PromptSession(), WordEngine()
+    line = "# " + "+-" * 20 + "\n"
+    for budget in (100, 300, 600):
+        limits = Limits(budget, 16, None)
+        head = (Snippet("a.py", "function " * (budget // 18)),)
+        document = Document(line * 400, len(line) * 200, head=head)
+        made = await session.plan(document, engine, INFO, "spm", limits)
+        assert made.window.head == head
+        assert 0.8 * budget < len(made.ids) <= budget and len(made.window.prefix) > len(made.window.suffix) > 0
+
+
 async def test_pieces_that_repeat_the_lines_around_the_cursor_stay_out() -> None:
     session, engine = PromptSession(), WordEngine()
     same, other = Snippet("same.py", "".join(LINES[190:210])), Snippet("other.py", "import sys\nprint(sys.path)\n")
