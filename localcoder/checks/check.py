@@ -49,7 +49,8 @@ def look_at(before: str, replaced: Range, text: str, path: Path | None) -> tuple
         try:
             if change.root is not None and has_index(change.root):
                 change = replace(change, index=stack.enter_context(Index(change.root)))
-        except (LocalcoderError, OSError):
+        except (LocalcoderError, OSError, ValueError):
+            # ValueError: a client's name for a file need not be one.
             _log.debug("There is no index to ask", exc_info=True)
         return check(change)
 

@@ -320,6 +320,11 @@ def test_any_text_can_be_looked_at(text: str, path: Path | None) -> None:
         assert 0 <= finding.range.start <= finding.range.end <= len(here.after)
 
 
+def test_a_name_that_no_file_can_have_is_no_trouble() -> None:
+    (finding,) = look_at("", Range(0, 0), f"key = '{AWS}'\n", Path("/a\0b/c.txt"))
+    assert finding.check == "secrets"
+
+
 def test_findings_come_in_the_order_of_the_text() -> None:
     here = change(FUNCTION, f"key = '{AWS}'\n    return missing_name + '<EMAIL>'")
     assert [each.check for each in check(here)] == ["secrets", "names", "redactions"]
