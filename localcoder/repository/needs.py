@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcoder.code.ignored import is_ignored_file
 from localcoder.code.imports import Import
 from localcoder.code.languages import Language, language_of
 from localcoder.code.outline import Definition, Outline, outline
@@ -68,10 +69,11 @@ def needs_of(path: Path, text: str, root: Path, index: Index | None = None) -> N
     if language.name == "python":
         environment = python_environment(path, root)
         modules = PythonModules(root, environment)
-        answers = _followed(path, found, used, modules, modules)
+        answers = _without_ignored(_followed(path, found, used, modules, modules), root)
         return _collected(answers, used, environment.why)
     if language.name in _JAVASCRIPT:
-        return _collected(_followed(path, found, used, JavascriptModules(root), None), used, "node_modules")
+        answers = _without_ignored(_followed(path, found, used, JavascriptModules(root), None), root)
+        return _collected(answers, used, "node_modules")
     answers = _looked_up(path, language, found, used, root, index) if index is not None else iter(())
     return _collected(answers, used, "")
 
@@ -110,6 +112,19 @@ def _followed(path: Path, own: Outline, used: Uses, modules: Modules, stars: Pyt
     for name, there in imports.items():
         if name and name != "*" and name not in begun and name not in defined:
             yield _by_import(path, Use((name,), there[0].line), there, modules)
+
+
+def _without_ignored(answers: Iterator[_Answer], root: Path) -> Iterator[_Answer]:
+    """What git ignores of the repository is for nobody to see, as it is not in the index either; libraries are."""
+    known: dict[Path, bool] = {}
+    for use, found, why in answers:
+        if found is not None and found.origin == "repository" and found.path.is_relative_to(root):
+            if found.path not in known:
+                known[found.path] = is_ignored_file(root, found.path.relative_to(root).as_posix())
+            if known[found.path]:
+                yield use, None, f"git ignores {found.name}"
+                continue
+        yield use, found, why
 
 
 def _by_import(path: Path, use: Use, imports: list[Import], modules: Modules) -> _Answer:

@@ -280,3 +280,22 @@ def test_what_is_imported_and_not_used_yet_is_needed_next(root: Path) -> None:
     needs = needs_of(root / "src/shop/new.py", text, root)
     assert found(needs).keys() == {"add", "convert"}
     assert [need.line for need in needs.needs] == [5, 1], "first what is used"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "module"),
+    [
+        ("main.py", "from private import key\nfrom shared import area\nkey(area())\n", "def {}(a='secret'): pass\n"),
+        ("main.ts", "import {key} from './private'\nimport {area} from './shared'\nkey(area())\n",
+         "export function {}(a = 'secret') {{}}\n"),
+    ],
+)  # fmt: skip
+def test_what_git_ignores_is_told_to_nobody(name: str, text: str, module: str, tmp_path: Path) -> None:
+    suffix = Path(name).suffix
+    make(tmp_path, {
+        ".git/HEAD": "", ".gitignore": f"private{suffix}\n", name: text,
+        f"private{suffix}": module.format("key"), f"shared{suffix}": module.format("area"),
+    })  # fmt: skip
+    needs = needs_of(tmp_path / name, text, tmp_path)
+    assert found(needs).keys() == {"area"}
+    assert missing(needs)["key"] == f"git ignores private{suffix}"
