@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -87,6 +88,6 @@ async def _engine_trouble(request: HttpRequest, trouble: Exception) -> Response:
 async def _http_error(request: HttpRequest, trouble: Exception) -> Response:
     assert isinstance(trouble, HTTPException)
     path = request.url.path
-    if trouble.status_code == 404 and trouble.detail == "Not Found":
+    if trouble.status_code == 404 and trouble.detail == HTTPStatus.NOT_FOUND.phrase:
         return error(path, 404, f"There is no {path} here.", "Ask /infill or /v1/completions, or see the README.")
     return error(path, trouble.status_code, trouble.detail, headers=trouble.headers)

@@ -183,6 +183,14 @@ def test_errors_are_where_each_dialect_has_them(port: int, path: str, where: tup
     assert answer.status_code == 404 and path in said and "/infill" in said
 
 
+def test_who_asks_for_a_model_that_is_not_here_is_told_where_the_others_are(port: int) -> None:
+    answer = get(port, "/v1/models/another")
+    said = answer.json()["error"]["message"]
+    assert answer.status_code == 404 and said == (
+        "There is no model 'another' here. GET /v1/models lists those that there are."
+    )
+
+
 def closed(connection: socket.socket) -> bool:
     connection.settimeout(60)
     try:
