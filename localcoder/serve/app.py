@@ -90,4 +90,7 @@ async def _http_error(request: HttpRequest, trouble: Exception) -> Response:
     path = request.url.path
     if trouble.status_code == 404 and trouble.detail == HTTPStatus.NOT_FOUND.phrase:
         return error(path, 404, f"There is no {path} here.", "Ask /infill or /v1/completions, or see the README.")
+    if trouble.status_code == 405:
+        allowed = (trouble.headers or {}).get("Allow", "another method")
+        return error(path, 405, f"{request.method} has no meaning at {path}.", f"Send {allowed}.", trouble.headers)
     return error(path, trouble.status_code, trouble.detail, headers=trouble.headers)

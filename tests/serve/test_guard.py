@@ -191,6 +191,13 @@ def test_who_asks_for_a_model_that_is_not_here_is_told_where_the_others_are(port
     )
 
 
+def test_who_uses_another_method_is_told_which_to_use(port: int) -> None:
+    answer = get(port, "/infill")
+    said = answer.json()["error"]
+    assert answer.status_code == 405 and answer.headers["Allow"] == "POST" and said["type"] == "invalid_request_error"
+    assert said["message"] == "GET has no meaning at /infill. Send POST."
+
+
 def closed(connection: socket.socket) -> bool:
     connection.settimeout(60)
     try:
