@@ -46,12 +46,13 @@ class _Answer:
 
 class _Endpoint:
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
         try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
             port = parts.port
         except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            # A port that is none, a bracket that is not closed.
+            parts, port = urlsplit(""), None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LocalcoderError(f"{url} is no address of a server.", f"It looks like {USUAL_URL}.", exit_code=2)
         self.host = parts.hostname
         self.token = token

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from localcoder.errors import LocalcoderError
 from localcoder.serve.check import check
 from localcoder.serve.guard import CLIENT_LIMIT, Access
 from tests.serve.serving import serving
@@ -278,3 +279,9 @@ def test_check_notes_a_server_that_answers_any_page() -> None:
 def test_check_sees_an_engine_that_fails() -> None:
     with serving(engine=FakeEngine(failures=[RuntimeError("no"), RuntimeError("no")])) as port:
         assert findings(f"http://127.0.0.1:{port}")["infill"].startswith("broken: /infill: status 500")
+
+
+@pytest.mark.parametrize("url", ["", "ftp://127.0.0.1", "http://127.0.0.1:99999", "http://[::1"])
+def test_what_is_no_address_is_not_tried(url: str) -> None:
+    with pytest.raises(LocalcoderError, match="is no address of a server"):
+        list(check(url))
