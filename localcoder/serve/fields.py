@@ -148,7 +148,8 @@ def logit_bias(body: Mapping[str, Any]) -> tuple[tuple[int | str, float], ...]:
             raise wrong
         token, bias = pair
         if isinstance(token, str) and token.isascii() and token.isdigit() and isinstance(value, dict):
-            token = int(token)
+            # Python makes no number of thousands of digits; no vocabulary has one of more than these.
+            token = int(token[:20])
         bias = -_BANNED if bias is False else bias
         if type(token) not in (int, str) or type(bias) not in (int, float) or bias != bias:
             raise wrong

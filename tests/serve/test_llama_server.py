@@ -143,7 +143,7 @@ def test_biases_and_penalties_have_their_effect(client: httpx.Client) -> None:
     banned = first["tokens"][0]
     for bias in (
         [[banned, False]],
-        {str(banned): -100},
+        {str(banned): -100, "9" * 5000: 1},
         [["1", False], [banned, -100], [10**9, 1]],
     ):
         assert banned not in infill(client, logit_bias=bias, return_tokens=True)["tokens"]
