@@ -15,6 +15,9 @@ from localcoder.serve.written import Piece, Written, ids_of, take_apart, take_ap
 _NEVER = -1e9
 """A logit bias below all that a model says."""
 
+_MOST_PROMPTS = 2048
+"""Chosen: far more than any client sends; nobody is answered while they are prepared."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -69,6 +72,8 @@ def read_prompts(value: object) -> tuple[tuple[Piece, ...], ...]:
     # A list of strings alone is several prompts; with ids in it, it is one.
     if any(type(each) is int for each in value):
         return (_read_prompt(value),)
+    if len(value) > _MOST_PROMPTS:
+        raise BadBody(f"'prompt' has at most {_MOST_PROMPTS} prompts.")
     return tuple(_read_prompt(each) for each in value)
 
 

@@ -199,6 +199,12 @@ def test_who_uses_another_method_is_told_which_to_use(port: int) -> None:
     assert said["message"] == "GET has no meaning at /infill. Send POST."
 
 
+def test_prompts_without_end_are_refused(port: int) -> None:
+    for path in ("/completion", "/v1/completions"):
+        answer = httpx.post(f"http://127.0.0.1:{port}{path}", json={"prompt": ["x"] * 2049}, timeout=60)
+        assert answer.status_code == 400 and "at most 2048" in answer.json()["error"]["message"]
+
+
 def closed(connection: socket.socket) -> bool:
     connection.settimeout(60)
     try:
