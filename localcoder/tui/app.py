@@ -128,6 +128,10 @@ class LocalcoderApp(App[None], inherit_bindings=False):
     def action_help(self) -> None:
         from localcoder.tui.screens.help import HelpScreen
 
+        # The app's key comes before those of any screen: in the help, too.
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss(None)
+            return
         self.clear_notifications()
         self.push_screen(HelpScreen(self.focused, self.settings.keys))
 

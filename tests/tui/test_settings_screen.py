@@ -126,6 +126,16 @@ async def test_help_begins_with_where_one_is() -> None:
         assert "Regex" in _first_rows(app)
 
 
+@pytest.mark.parametrize("key", ["f1", "alt+h"])
+async def test_the_key_that_opens_help_closes_it(key: str) -> None:
+    app = make_app(FakeEngine(), "text")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is edit_screen(app))
+
+
 async def test_help_finds_what_one_wants_to_do_and_speaks_of_no_ids() -> None:
     app = make_app(FakeEngine(), "text")
     async with app.run_test(size=(110, 40)) as pilot:
