@@ -8,7 +8,7 @@ from tests.tui.driving import edit_screen, make_app, screen_text, until
 from tests.tui.fake_engine import FakeEngine
 
 
-@pytest.mark.parametrize("key", ["f1", "f2", "f4", "f10"])
+@pytest.mark.parametrize("key", ["f1", "f2", "f4", "f10", "ctrl+p", "ctrl+g", "ctrl+l", "alt+slash"])
 async def test_a_notice_does_not_stand_over_a_screen_that_was_asked_for(key: str) -> None:
     app = make_app(FakeEngine(), "x = 1\n")
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

@@ -304,6 +304,8 @@ class EditScreen(Screen[None]):
         self.editor.soft_wrap = not self.editor.soft_wrap
 
     def action_go_to(self, where: Target) -> None:
+        # A notice would stand over what is to be chosen from.
+        self.app.clear_notifications()
         self._work("question", self._going.to(where))
 
     def action_definition(self) -> None:
