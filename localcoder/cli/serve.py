@@ -110,7 +110,8 @@ def command(
             access=access,
             noting=noting,
             start=start,
-            gathering=make_gathering(chosen, root_of(Path("file"))),
+            # The files of clients on other machines are not in the folder that this was started in.
+            gathering=make_gathering(chosen, root_of(Path("file")) if is_loopback else None),
             is_loading=lambda: not loading.done(),
         )
         server = Server(app)
