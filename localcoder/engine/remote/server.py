@@ -38,6 +38,21 @@ class Ask:
     logprobs: bool = False
 
 
+def choosing(ask: Ask) -> dict[str, Any]:
+    """How tokens are chosen and what ends them, by the names that vLLM and SGLang share."""
+    sampling = ask.sampling
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k or -1,
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repeat_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "stop_token_ids": list(ask.end_ids),
+    }
+
+
 @dataclass(frozen=True)
 class Chunk:
     """What one event of a stream says.

@@ -13,7 +13,7 @@ from typing import Any
 from localcoder.engine.api import TokenScore
 from localcoder.engine.remote.connection import Connection
 from localcoder.engine.remote.models import choose
-from localcoder.engine.remote.server import WINDOW, About, Ask, Call, Chunk, Reader, Tokenized
+from localcoder.engine.remote.server import WINDOW, About, Ask, Call, Chunk, Reader, Tokenized, choosing
 from localcoder.engine.remote.text import apart, bytes_of
 from localcoder.engine.vocab import CONTROL_NAMES
 
@@ -38,14 +38,7 @@ class VLLM:
         sampling = ask.sampling
         body: dict[str, Any] = {
             "max_tokens": ask.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": sampling.top_k or -1,
-            "min_p": sampling.min_p,
-            "repetition_penalty": sampling.repeat_penalty,
-            "frequency_penalty": sampling.frequency_penalty,
-            "presence_penalty": sampling.presence_penalty,
-            "stop_token_ids": list(ask.end_ids),
+            **choosing(ask),
             "stream": True,
             "stream_options": {"include_usage": True},
             "return_token_ids": True,
